@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// CR0, CR4, EFER and RFLAGS as bits. Intel SDM vol. 3A, 2.3 and 2.5; AMD APM vol. 2, 3.1. Data only, no instructions.
+#pragma once
+
+#include "base/bit_field.hpp"
+
+namespace bulkhead::x86 {
+
+struct Cr0 {
+    using ProtectionEnable = Bit<0>;
+    using MonitorCoprocessor = Bit<1>;
+    using Emulation = Bit<2>;
+    using TaskSwitched = Bit<3>;
+    using ExtensionType = Bit<4>;
+    using NumericError = Bit<5>;
+    using WriteProtect = Bit<16>;
+    using AlignmentMask = Bit<18>;
+    using NotWriteThrough = Bit<29>;
+    using CacheDisable = Bit<30>;
+    using Paging = Bit<31>;
+};
+
+struct Cr4 {
+    using VirtualMode = Bit<0>;
+    using TimeStampDisable = Bit<2>;
+    using DebuggingExtensions = Bit<3>;
+    using PageSizeExtensions = Bit<4>;
+    using PhysicalAddressExtension = Bit<5>;
+    using MachineCheckEnable = Bit<6>;
+    using PageGlobalEnable = Bit<7>;
+    using PerformanceCounterEnable = Bit<8>;
+    using FxSaveEnable = Bit<9>;
+    using SimdExceptions = Bit<10>;
+    using UserInstructionPrevention = Bit<11>;
+    using LinearAddress57 = Bit<12>;
+    using VmxEnable = Bit<13>;
+    using SmxEnable = Bit<14>;
+    using FsGsBaseEnable = Bit<16>;
+    using ProcessContextIdEnable = Bit<17>;
+    using XsaveEnable = Bit<18>;
+    using SupervisorExecutionPrevention = Bit<20>;
+    using SupervisorAccessPrevention = Bit<21>;
+    using ProtectionKeyEnable = Bit<22>;
+};
+
+struct Efer {
+    using SystemCallEnable = Bit<0>;
+    using LongModeEnable = Bit<8>;
+    using LongModeActive = Bit<10>;
+    using NoExecuteEnable = Bit<11>;
+    using SvmEnable = Bit<12>;
+};
+
+struct Rflags {
+    using Carry = Bit<0>;
+    using AlwaysOne = Bit<1>;
+    using Trap = Bit<8>;
+    using InterruptEnable = Bit<9>;
+    using Direction = Bit<10>;
+    using IoPrivilege = BitField<12, 2>;
+    using NestedTask = Bit<14>;
+    using Resume = Bit<16>;
+    using AlignmentCheck = Bit<18>;
+    using VirtualInterrupt = Bit<19>;
+    using Identification = Bit<21>;
+};
+
+}  // namespace bulkhead::x86

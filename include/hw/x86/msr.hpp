@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Model-specific registers by number. Intel SDM vol. 4; AMD APM vol. 2, appendix A.
+#pragma once
+
+#include <cstdint>
+
+#include "base/bit_field.hpp"
+
+namespace bulkhead::x86 {
+
+enum class Msr : uint32_t {
+    ApicBase = 0x1b,
+    FeatureControl = 0x3a,
+    TscAdjust = 0x3b,
+    SysenterCs = 0x174,
+    SysenterEsp = 0x175,
+    SysenterEip = 0x176,
+    MiscEnable = 0x1a0,
+    DebugControl = 0x1d9,
+    Pat = 0x277,
+    TscDeadline = 0x6e0,
+    X2ApicFirst = 0x800,
+    Xss = 0xda0,
+    Efer = 0xc0000080,
+    Star = 0xc0000081,
+    Lstar = 0xc0000082,
+    Cstar = 0xc0000083,
+    SyscallMask = 0xc0000084,
+    FsBase = 0xc0000100,
+    GsBase = 0xc0000101,
+    KernelGsBase = 0xc0000102,
+    TscAux = 0xc0000103,
+};
+
+/// Msr::ApicBase. SDM vol. 3A, 11.4.4 and 11.12.1.
+struct ApicBase {
+    using Bootstrap = Bit<8>;
+    using X2ApicEnable = Bit<10>;
+    using Enable = Bit<11>;
+    using Frame = BitField<12, 40>;
+};
+
+}  // namespace bulkhead::x86

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Numbers that assembly and C++ share. C++ checks each by static_assert where the type is declared.
+#pragma once
+
+// Selectors; see descriptor_tables.hpp for why they stand in this order.
+#define SELECTOR_KERNEL_CODE 0x08
+#define SELECTOR_KERNEL_STACK 0x10
+#define SELECTOR_USER_CODE 0x2b
+#define SELECTOR_USER_STACK_SYSRET 0x23
+#define SELECTOR_USER_STACK_SYSEXIT 0x33
+#define SELECTOR_TASK_STATE 0x38
+
+// RegisterFrame; behind it, in the thread object, stands the stack to continue on.
+#define FRAME_ERROR_CODE 128
+#define FRAME_RIP 136
+#define FRAME_CS 144
+#define FRAME_SIZE 176
+#define FRAME_WORDS 22
+
+// CPU block, and members of Cpu.
+#define CPU_BLOCK_SIZE 0x10000
+#define CPU_TASK_STATE 8
+#define CPU_KERNEL_STACK_TOP 16
+#define TASK_STATE_RSP0 4
+
+// Where an application processor starts; must be a page below 1 MiB.
+#define AP_TRAMPOLINE 0x8000
+
+// The image: linked 1 MiB above this.
+#define IMAGE_BASE 0xffffffff80000000

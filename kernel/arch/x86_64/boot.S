@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// From Multiboot2's machine state (32-bit protected mode, paging off) to kernel_main in long mode on the boot stack.
+// Runs once, on the bootstrap processor. The boot tables map the first 4 GiB three times: where they are (only until
+// the kernel's own tables are loaded), in the direct map, and the first GiB at the image's address.
+#include "kernel/arch/x86_64/asm_offsets.h"
+
+#define MULTIBOOT2_MAGIC 0xe85250d6
+#define MULTIBOOT2_LOADED 0x36d76289
+#define PHYSICAL(symbol) (symbol - IMAGE_BASE)
+#define PRESENT_WRITE 0x3
+#define PRESENT_WRITE_LARGE 0x83
+#define COM1 0x3f8
+
+.section .multiboot, "a"
+.balign 8
+multiboot_header:
+    .long MULTIBOOT2_MAGIC
+    .long 0                                             // i386, protected mode
+    .long multiboot_header_end - multiboot_header
+    .long -(MULTIBOOT2_MAGIC + multiboot_header_end - multiboot_header)
+    .balign 8
+    .short 6, 0                                         // modules on page boundaries
+    .long 8
+    .balign 8
+    .short 0, 0                                         // end of tags
+    .long 8
+multiboot_header_end:
+
+.section .boot.text, "ax"
+.code32
+.global boot_entry
+boot_entry:
+    cli
+    cld
+    mov $boot_stack_end, %esp
+    cmp $MULTIBOOT2_LOADED, %eax
+    jne not_multiboot
+    mov %ebx, %ebp                                      // boot information; CPUID clobbers EBX
+
+    mov $0x80000000, %eax                               // highest extended leaf
+    cpuid
+    cmp $0x80000001, %eax
+    jb no_long_mode
+    mov $0x80000001, %eax
+    cpuid
+    bt $29, %edx                                        // long mode
+    jnc no_long_mode
+    bt $20, %edx                                        // execute disable
+    jnc no_execute_disable
+
+    mov $boot_directories, %edi                         // 2048 pages of 2 MiB
+    mov $PRESENT_WRITE_LARGE, %eax
+    mov $2048, %ecx
+1:  mov %eax, (%edi)
+    movl $0, 4(%edi)
+    add $0x200000, %eax
+    add $8, %edi
+    loop 1b
+
+    mov $(boot_directories + PRESENT_WRITE), %eax
+    mov %eax, boot_low + 0
+    add $0x1000, %eax
+    mov %eax, boot_low + 8
+    add $0x1000, %eax
+    mov %eax, boot_low + 16
+    add $0x1000, %eax
+    mov %eax, boot_low + 24
+    movl $(boot_directories + PRESENT_WRITE), boot_high + 510 * 8
+    movl $(boot_low + PRESENT_WRITE), boot_root + 0
+    movl $(boot_low + PRESENT_WRITE), boot_root + 256 * 8
+    movl $(boot_high + PRESENT_WRITE), boot_root + 511 * 8
+
+    mov $boot_root, %eax
+    mov %eax, %cr3
+    mov $0x20, %eax                                     // CR4.PAE alone
+    mov %eax, %cr4
+    mov $0xc0000080, %ecx                               // EFER
+    rdmsr
+    or $0x900, %eax                                     // long mode, execute disable
+    wrmsr
+    mov $0x80010033, %eax                               // CR0: PG, WP, NE, ET, MP, PE
+    mov %eax, %cr0
+    lgdt boot_gdt_pointer
+    ljmp $SELECTOR_KERNEL_CODE, $boot_long
+
+.code64
+boot_long:
+    mov $SELECTOR_KERNEL_STACK, %eax
+    mov %eax, %ss
+    xor %eax, %eax
+    mov %eax, %ds
+    mov %eax, %es
+    mov %eax, %fs
+    mov %eax, %gs
+    mov %ebp, %edi                                      // first argument: boot information
+    xor %ebp, %ebp                                      // ends the backtrace
+    movabs $boot_block_stack_top, %rsp
+    movabs $kernel_main, %rax
+    call *%rax
+    ud2
+
+.code32
+not_multiboot:
+    mov $message_not_multiboot, %esi
+    jmp fail
+no_long_mode:
+    mov $message_no_long_mode, %esi
+    jmp fail
+no_execute_disable:
+    mov $message_no_execute_disable, %esi
+fail:                                                   // ESI: text for COM1
+    mov $(COM1 + 3), %dx                                // line control: divisor access
+    mov $0x80, %al
+    out %al, %dx
+    mov $(COM1 + 1), %dx
+    xor %al, %al
+    out %al, %dx
+    mov $COM1, %dx
+    mov $1, %al                                         // 115200
+    out %al, %dx
+    mov $(COM1 + 3), %dx
+    mov $3, %al                                         // 8N1
+    out %al, %dx
+1:  lodsb
+    test %al, %al
+    jz 3f
+    mov %al, %bl
+    mov $100000, %ecx
+    mov $(COM1 + 5), %dx
+2:  in %dx, %al
+    test $0x20, %al
+    loopz 2b
+    mov %bl, %al
+    mov $COM1, %dx
+    out %al, %dx
+    jmp 1b
+3:  mov $100000, %ecx
+    mov $(COM1 + 5), %dx
+4:  in %dx, %al                                         // until the last bit is out
+    test $0x40, %al
+    loopz 4b
+    mov $1, %al                                         // isa-debug-exit of QEMU: status 3
+    out %al, $0xf4
+    mov $0x8900, %dx                                    // the same of Bochs
+    mov $message_shutdown, %esi
+    mov $8, %ecx
+    rep outsb
+5:  cli
+    hlt
+    jmp 5b
+
+.section .boot.data, "aw"
+message_not_multiboot:
+    .asciz "bulkhead: not started by a Multiboot2 boot loader; use GRUB with `multiboot2`\r\nbulkhead: system halted (status 1)\r\n"
+message_no_long_mode:
+    .asciz "bulkhead: this CPU has no 64-bit mode\r\nbulkhead: system halted (status 1)\r\n"
+message_no_execute_disable:
+    .asciz "bulkhead: this CPU cannot protect data from execution (no NX)\r\nbulkhead: system halted (status 1)\r\n"
+message_shutdown:
+    .ascii "Shutdown"
+
+.balign 8
+boot_gdt:
+    .quad 0
+    .quad 0x00af9b000000ffff                            // kernel code
+    .quad 0x00cf93000000ffff                            // kernel stack
+boot_gdt_pointer:
+    .short . - boot_gdt - 1
+    .quad boot_gdt
+
+.section .boot.bss, "aw", @nobits
+.balign 4096
+boot_root:
+    .skip 4096
+boot_low:
+    .skip 4096
+boot_high:
+    .skip 4096
+boot_directories:
+    .skip 4 * 4096
+    .skip 256
+boot_stack_end:
+
+// The CPU block of the time before there are CPU blocks: Cpu::current() works, and finds zeroes.
+.section .bss.boot_block, "aw", @nobits
+.balign CPU_BLOCK_SIZE
+.global boot_block
+boot_block:
+    .skip 0x8000
+boot_block_stack_top:
+
+.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// One block of kernel memory per CPU: its data, its stack, its stacks for NMI, #DF, #MC and #DB. The kernel never uses
+// FS or GS; any code finds its CPU by masking RSP, since every stack lies in the block. Each member is used by its own
+// CPU only, unless it says otherwise.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "abi/layout.hpp"
+#include "base/address.hpp"
+#include "hw/x86/descriptor.hpp"
+#include "kernel/arch/x86_64/asm_offsets.h"
+#include "kernel/arch/x86_64/layout.hpp"
+
+namespace bulkhead::kernel {
+
+inline constexpr unsigned max_cpus = abi::maximum_cpus;
+
+/// Where things stand in the 64 KiB of a CPU block. The pages not named stay unmapped and stop stack overflows.
+struct CpuBlock {
+    static constexpr uint64_t size_bytes = CPU_BLOCK_SIZE;
+    static constexpr uint64_t data_pages = 2;
+    static constexpr uint64_t stack_first_page = 3;
+    static constexpr uint64_t stack_pages = 4;
+    static constexpr uint64_t interrupt_stack_first_page = 8;  // and every second page from there
+    static constexpr uint64_t interrupt_stacks = 4;
+    static constexpr uint64_t stack_top = (stack_first_page + stack_pages) * page_size_bytes;
+    static constexpr uint64_t interrupt_stack_top(unsigned index) {
+        return (interrupt_stack_first_page + 2 * index + 1) * page_size_bytes;
+    }
+};
+
+/// The stacks the CPU switches to by itself, whatever ran before: IST index minus one.
+enum class InterruptStack : uint8_t { NonMaskable, DoubleFault, MachineCheck, Debug };
+
+/// Global descriptor table; the order suits SYSENTER/SYSEXIT and SYSCALL/SYSRET (SDM vol. 2B, SYSEXIT and SYSRET).
+/// SYSEXIT takes user code and stack from SYSENTER_CS + 32 and + 40, SYSRET from STAR[63:48] + 16 and + 8: with
+/// SYSENTER_CS = 8 and STAR[63:48] = 18h + 3, the user code selector is one, the user stack selector is not.
+struct DescriptorTable {
+    x86::SegmentDescriptor null{};
+    x86::SegmentDescriptor kernel_code = x86::SegmentDescriptor::flat(true, true, 0);
+    x86::SegmentDescriptor kernel_stack = x86::SegmentDescriptor::flat(false, false, 0);
+    x86::SegmentDescriptor user_code_32 = x86::SegmentDescriptor::flat(true, false, 3);
+    x86::SegmentDescriptor user_stack_sysret = x86::SegmentDescriptor::flat(false, false, 3);
+    x86::SegmentDescriptor user_code = x86::SegmentDescriptor::flat(true, true, 3);
+    x86::SegmentDescriptor user_stack_sysexit = x86::SegmentDescriptor::flat(false, false, 3);
+    x86::SegmentDescriptor task_state_low{};
+    x86::SegmentDescriptor task_state_high{};
+};
+static_assert(offsetof(DescriptorTable, kernel_code) == SELECTOR_KERNEL_CODE);
+static_assert(offsetof(DescriptorTable, kernel_stack) == SELECTOR_KERNEL_STACK);
+static_assert(offsetof(DescriptorTable, user_stack_sysret) + 3 == SELECTOR_USER_STACK_SYSRET);
+static_assert(offsetof(DescriptorTable, user_code) + 3 == SELECTOR_USER_CODE);
+static_assert(offsetof(DescriptorTable, user_stack_sysexit) + 3 == SELECTOR_USER_STACK_SYSEXIT);
+static_assert(offsetof(DescriptorTable, task_state_low) == SELECTOR_TASK_STATE);
+
+/// TSS and I/O permission bitmap of a CPU: four pages in a region of their own. The TSS ends with the first page, so
+/// the bitmap fills the next two exactly and can be copied, or mapped, per domain; the last page holds the byte of ones
+/// the CPU wants behind it (SDM vol. 1, 19.5.2).
+struct TaskState {
+    static constexpr uint64_t bitmap_bytes = 8192;
+    static constexpr uint16_t limit_without_bitmap = sizeof(x86::TaskStateSegment) - 1;
+    static constexpr uint16_t limit_with_bitmap = sizeof(x86::TaskStateSegment) + bitmap_bytes;
+
+    std::byte padding[page_size_bytes - sizeof(x86::TaskStateSegment)];
+    x86::TaskStateSegment segment;
+    uint8_t io_bitmap[bitmap_bytes];  // a set bit forbids a port
+    uint8_t end_of_bitmap[page_size_bytes];
+};
+static_assert(sizeof(TaskState) == 4 * page_size_bytes && offsetof(TaskState, io_bitmap) == page_size_bytes);
+
+struct Cpu {
+    uint32_t id = 0;                    // dense index; the bootstrap processor is 0
+    uint32_t apic_id = 0;
+    x86::TaskStateSegment* task_state_segment = nullptr;
+    uint64_t kernel_stack_top = 0;      // main stack, empty
+    TaskState* task_state = nullptr;
+    DescriptorTable descriptors{};
+    std::atomic<bool> online{false};    // read by other CPUs
+    std::atomic<bool> stopped{false};   // set when a panic elsewhere stopped this CPU; read by that one
+
+    /// The CPU that executes this.
+    static Cpu& current() {
+        uint64_t stack;
+        asm("mov %%rsp, %0" : "=r"(stack));
+        return *reinterpret_cast<Cpu*>(align_down(stack, CpuBlock::size_bytes));
+    }
+    /// CPU `id`, which must be below cpu_count().
+    static Cpu& at(unsigned id) { return *reinterpret_cast<Cpu*>(cpu_region_base + id * CpuBlock::size_bytes); }
+
+    /// Makes TSS.RSP0 point to the end of the frame that the next entry from ring 3 fills.
+    void set_user_frame_end(uint64_t address) { task_state_segment->rsp[0] = address; }
+    /// Gives the TSS its limit with or without the I/O bitmap, and reloads TR: a VM exit cuts the limit to 67h.
+    void load_task_register_with_ports(bool ports);
+};
+static_assert(sizeof(Cpu) <= CpuBlock::data_pages * page_size_bytes);
+static_assert(offsetof(Cpu, task_state_segment) == CPU_TASK_STATE);
+static_assert(offsetof(Cpu, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
+static_assert(offsetof(x86::TaskStateSegment, rsp) == TASK_STATE_RSP0);
+
+/// CPUs that run; constant once the root task starts.
+unsigned cpu_count();
+
+}  // namespace bulkhead::kernel

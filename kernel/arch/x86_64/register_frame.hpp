@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the entry code saves of an interrupted program. For ring 3 it lies inside the thread object: TSS.RSP0 points to
+// its end, so the CPU pushes straight into the thread, and the word behind the frame is the stack the kernel goes on
+// with. For ring 0 (and NMI, #DF, #MC) it lies on the current or the IST stack. Owned by the CPU that runs the thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel/arch/x86_64/asm_offsets.h"
+
+namespace bulkhead::kernel {
+
+struct alignas(16) RegisterFrame {
+    uint64_t r15, r14, r13, r12, rbx, r10, r9, r8, rsi, rdi, rax, rbp, rdx, rcx, r11;
+    uint64_t vector, error_code;
+    uint64_t rip, cs, rflags, rsp, ss;
+
+    bool from_user() const { return (cs & 3) == 3; }
+};
+static_assert(sizeof(RegisterFrame) == FRAME_SIZE && sizeof(RegisterFrame) == FRAME_WORDS * 8);
+static_assert(offsetof(RegisterFrame, error_code) == FRAME_ERROR_CODE);
+static_assert(offsetof(RegisterFrame, rip) == FRAME_RIP && offsetof(RegisterFrame, cs) == FRAME_CS);
+
+/// The frame as a thread holds it. Aligned to 16, because the CPU aligns RSP0 before it pushes (SDM vol. 3A, 6.14.2).
+struct alignas(16) UserFrame {
+    RegisterFrame registers;
+    uint64_t kernel_stack_top;  // what the entry code loads into RSP before it calls C++
+};
+static_assert(offsetof(UserFrame, kernel_stack_top) == FRAME_SIZE);
+
+extern "C" {
+/// An interrupt or exception in ring 3; called on the stack named behind the frame. Supplied by the thread code; it
+/// ends by resuming some thread.
+[[noreturn]] void interrupt_from_user(RegisterFrame& frame);
+/// Restores every register and leaves by IRETQ. The frame's RIP must be below user_end, its selectors those of ring 3
+/// and its RFLAGS checked: a fault of this IRETQ is a bug of ours.
+[[noreturn]] void return_to_user(RegisterFrame& frame);
+/// An interrupt or exception in ring 0; returns to resume the interrupted code.
+void interrupt_from_kernel(RegisterFrame& frame);
+}
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's log: a ring of the last 64 KiB, which the console server reads, and COM1 while the kernel owns it.
+// `log` writes one line under the log's lock, from any CPU; the panic screen uses `log_unlocked`.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "kernel/debug/format.hpp"
+
+namespace bulkhead::kernel {
+
+void log_line(std::string_view format, const FormatArgument* arguments, size_t count);
+void log_line_unlocked(std::string_view format, const FormatArgument* arguments, size_t count);
+
+/// Writes one line; the newline is added.
+template <typename... Arguments>
+void log(Format<Arguments...> format, const Arguments&... arguments) {
+    const FormatArgument list[sizeof...(Arguments) + 1] = {FormatArgument{arguments}..., FormatArgument{0u}};
+    log_line(format.text, list, sizeof...(Arguments));
+}
+/// The same without the lock, for code that must not wait: panic and NMI.
+template <typename... Arguments>
+void log_unlocked(Format<Arguments...> format, const Arguments&... arguments) {
+    const FormatArgument list[sizeof...(Arguments) + 1] = {FormatArgument{arguments}..., FormatArgument{0u}};
+    log_line_unlocked(format.text, list, sizeof...(Arguments));
+}
+
+/// Copies what was logged from byte number `position` (counted from boot) on, and moves `position` behind it. Bytes
+/// the ring has lost are skipped. Returns how many were copied.
+size_t log_read(uint64_t& position, std::span<char> destination);
+
+}  // namespace bulkhead::kernel
