@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/bulkhead/guest_files.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "tools/machine/error.hpp"
+#include "tools/machine/process.hpp"
+
+namespace bulkhead::tool {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kLinuxPrefix = "linux-";
+
+}  // namespace
+
+void build_linux_guest(const Layout& layout, const std::string& variant) {
+    const fs::path directory = layout.guests() / (std::string(kLinuxPrefix) + variant);
+    const fs::path recipe = layout.source / "guests" / "linux" / "build";
+    // The recipe says on standard error what takes long.
+    Child child({recipe.string(), variant, directory.string()}, {-1, STDERR_FILENO, STDERR_FILENO});
+    if (exit_status(child.wait()) != 0) throw Error(fmt::format("cannot make the guest {}{}", kLinuxPrefix, variant));
+}
+
+fs::path module_file(const Layout& layout, const std::string& name, const fs::path& manifest_directory) {
+    const fs::path program = layout.program(name);
+    if (fs::is_regular_file(program)) return program;
+    if (name.starts_with(kLinuxPrefix) && name.find('/') != std::string::npos) {
+        const auto variant = name.substr(kLinuxPrefix.size(), name.find('/') - kLinuxPrefix.size());
+        build_linux_guest(layout, variant);
+        const fs::path file = layout.guests() / name;
+        if (fs::is_regular_file(file)) return file;
+    }
+    const fs::path beside = manifest_directory / name;
+    if (fs::is_regular_file(beside)) return beside;
+    throw Error(fmt::format("boot module '{}': there is no such program in {} and no such file beside the manifest", name,
+                            (layout.build / "programs").string()));
+}
+
+}  // namespace bulkhead::tool

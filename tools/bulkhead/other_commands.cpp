@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// bulkhead build, check, symbolize
+#include <cstdio>
+#include <memory>
+
+#include "tools/bulkhead/commands.hpp"
+#include "tools/bulkhead/guest_files.hpp"
+#include "tools/bulkhead/manifest.hpp"
+#include "tools/debug/symbolize.hpp"
+
+namespace bulkhead::tool {
+
+std::map<std::string, Platform> platform_names() {
+    std::map<std::string, Platform> names;
+    for (const auto platform : all_platforms()) names.emplace(to_string(platform), platform);
+    return names;
+}
+
+void add_build_command(CLI::App& app, Action& action) {
+    auto* command = app.add_subcommand("build", "build everything and fetch the guests; run nothing");
+    command->callback([&action] {
+        // The script that started this tool has built the targets already.
+        action = [] {
+            const auto layout = find_layout();
+            build_linux_guest(layout, "cloud");
+            std::printf("built in %s\n", layout.build.c_str());
+            return 0;
+        };
+    });
+}
+
+void add_check_command(CLI::App& app, Action& action) {
+    auto file = std::make_shared<std::string>();
+    auto* command = app.add_subcommand("check", "check a system manifest");
+    command->add_option("SYSTEM", *file, "the manifest")->required()->check(CLI::ExistingFile);
+    command->callback([file, &action] {
+        action = [file] {
+            const auto system = compile_system(*file, {});
+            std::printf("%s is right; it needs these boot modules:", file->c_str());
+            for (const auto& name : system.modules) std::printf(" %s", name.c_str());
+            std::printf("\n");
+            return 0;
+        };
+    });
+}
+
+void add_symbolize_command(CLI::App& app, Action& action) {
+    auto file = std::make_shared<std::string>();
+    auto* command = app.add_subcommand("symbolize", "name the functions in the backtraces of a log");
+    command->add_option("LOG", *file, "the log, or - for standard input")->required();
+    command->callback([file, &action] {
+        action = [file] { return symbolize_log(find_layout(), *file); };
+    });
+}
+
+}  // namespace bulkhead::tool

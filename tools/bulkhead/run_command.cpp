@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// bulkhead run
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "tools/bulkhead/commands.hpp"
+#include "tools/bulkhead/system.hpp"
+#include "tools/machine/error.hpp"
+#include "tools/machine/size.hpp"
+
+namespace bulkhead::tool {
+
+namespace {
+
+/// What the command line said, as text where it needs checking.
+struct RunOptions {
+    std::string manifest;
+    std::optional<Platform> platform;
+    std::optional<std::string> exec_command;
+    std::optional<unsigned> cpus;
+    std::string memory;
+    std::string kernel;
+    std::string initrd;
+    std::optional<std::string> command_line;
+    std::optional<unsigned> machine_cpus;
+    std::string machine_memory;
+    std::string kernel_arguments;
+    std::string program;
+    unsigned timeout_s = 0;
+    bool uefi = false;
+    bool gdb = false;
+};
+
+void say(std::string_view text) { std::fprintf(stderr, "bulkhead: %.*s\n", static_cast<int>(text.size()), text.data()); }
+
+std::optional<std::uint64_t> size_option(const char* name, const std::string& text) {
+    if (text.empty()) return std::nullopt;
+    const auto size = parse_size(text);
+    if (!size) throw Error(fmt::format("{} {}: not a size; write 512M or 2G", name, text));
+    return size;
+}
+
+Platform decide_platform(const std::optional<Platform>& asked) {
+    const auto facts = probe_host();
+    if (asked) {
+        if (const auto why = why_unusable(*asked, facts)) {
+            throw Error(fmt::format("{} does not work here: {}", to_string(*asked), *why));
+        }
+        return *asked;
+    }
+    const auto choice = choose_platform(facts);
+    say(fmt::format("running on {}: {}", to_string(choice.platform), choice.reason));
+    return choice.platform;
+}
+
+/// Debug information for a gdb session, on standard error before the machine stops at its first instruction.
+void explain_gdb(const Layout& layout) {
+    say("the machine waits for gdb; in another terminal:");
+    say(fmt::format("  gdb -ex 'target remote 127.0.0.1:1234' '{}'", layout.kernel().string()));
+}
+
+void print_output(std::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+}
+
+int report(const SessionResult& result, const std::filesystem::path& log, bool always_name_log) {
+    if (!result.problem.empty()) say(result.problem);
+    if (!result.problem.empty() || always_name_log) say("log: " + log.string());
+    return result.status;
+}
+
+int run(const RunOptions& options) {
+    const auto layout = find_layout();
+    SystemRequest request;
+    request.manifest = options.manifest;
+    request.guest.cpus = options.cpus;
+    request.guest.memory_bytes = size_option("--memory", options.memory);
+    request.guest.kernel = options.kernel;
+    request.guest.initrd = options.initrd;
+    request.guest.command_line = options.command_line;
+    request.exec_command = options.exec_command;
+    request.machine_cpus = options.machine_cpus;
+    request.machine_memory = size_option("--machine-memory", options.machine_memory);
+    request.kernel_arguments = options.kernel_arguments;
+    request.uefi = options.uefi;
+    request.wait_for_gdb = options.gdb;
+    request.platform = decide_platform(options.platform);
+    if (options.gdb) explain_gdb(layout);
+
+    const auto log = new_log_name(layout.logs(), "run");
+    const unsigned given = options.timeout_s != 0 ? options.timeout_s : 300;
+    const std::chrono::seconds limit(static_cast<unsigned>(given * (options.timeout_s != 0 ? 1 : slowness(request.platform))));
+    if (!options.program.empty()) return report(run_program(layout, options.program, request, log, limit, print_output), log, true);
+    if (options.exec_command) return report(run_system(layout, request, log, limit, print_output), log, false);
+    say("Ctrl-] then q leaves; Ctrl-] n shows the next console; Ctrl-] l shows or hides the system log");
+    return report(run_system_interactively(layout, request, log), log, true);
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app, Action& action) {
+    auto options = std::make_shared<RunOptions>();
+    auto* command = app.add_subcommand("run", "boot a system; the terminal becomes its guest's console");
+    command->add_option("SYSTEM", options->manifest, "system manifest (default: one Debian guest)");
+    command->add_option("--on", options->platform, "platform: kvm, qemu-svm, bochs-vmx, nested-svm, nested-vmx")
+        ->transform(CLI::CheckedTransformer(platform_names()));
+    command->add_option("--exec", options->exec_command,
+                        "run this shell command as root in the guest, print its output, exit with its status");
+    command->add_option("--cpus", options->cpus, "CPUs of the (first) guest")->check(CLI::Range(1, 64));
+    command->add_option("--memory", options->memory, "memory of the (first) guest, e.g. 512M");
+    command->add_option("--kernel", options->kernel, "another kernel for the (first) guest")->check(CLI::ExistingFile);
+    command->add_option("--initrd", options->initrd, "another initrd for it")->check(CLI::ExistingFile);
+    command->add_option("--cmdline", options->command_line, "another kernel command line for it");
+    command->add_option("--machine-cpus", options->machine_cpus, "CPUs of the machine under Bulkhead")->check(CLI::Range(1, 64));
+    command->add_option("--machine-memory", options->machine_memory, "memory of the machine under Bulkhead");
+    command->add_option("--kernel-args", options->kernel_arguments, "more words for Bulkhead's own command line");
+    command->add_option("--timeout", options->timeout_s, "with --exec: give up after so many seconds");
+    command->add_option("--program", options->program,
+                        "no manifest: this program (a system test, say) as the only one; 'none': the kernel alone");
+    command->add_flag("--uefi", options->uefi, "boot by UEFI instead of the PC BIOS (QEMU)");
+    command->add_flag("--gdb", options->gdb, "stop before the first instruction and wait for gdb (QEMU)");
+    command->callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace bulkhead::tool

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a request ("this manifest, on that platform, with this command") to a finished run.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "tools/bulkhead/manifest.hpp"
+#include "tools/console/session.hpp"
+#include "tools/image/iso.hpp"
+#include "tools/machine/layout.hpp"
+#include "tools/machine/platform.hpp"
+
+namespace bulkhead::tool {
+
+struct SystemRequest {
+    std::filesystem::path manifest = {};  ///< empty: the default system, one Debian guest
+    Platform platform = Platform::QemuSvm;
+    GuestOverrides guest = {};
+    std::optional<std::string> exec_command = {};
+    std::string kernel_arguments = {};               ///< appended to Bulkhead's command line
+    std::optional<unsigned> machine_cpus = {};       ///< default: as many as the system uses
+    std::optional<std::uint64_t> machine_memory = {};
+    bool uefi = false;
+    bool wait_for_gdb = false;
+};
+
+/// The manifest used when none is named.
+[[nodiscard]] std::filesystem::path default_manifest(const Layout& layout);
+
+/// Builds the image, starts the machine and runs it: one command in the guest when the request has one, else to
+/// the end of the system. The log of the run goes to `log_file`.
+[[nodiscard]] SessionResult run_system(const Layout& layout, const SystemRequest& request,
+                                       const std::filesystem::path& log_file, std::chrono::seconds limit,
+                                       const std::function<void(std::string_view)>& output);
+
+/// Boots the kernel with one program of the build as its root task ("none": without any), the way a system test
+/// runs; everything it prints goes to `output`.
+[[nodiscard]] SessionResult run_program(const Layout& layout, const std::string& program, const SystemRequest& request,
+                                        const std::filesystem::path& log_file, std::chrono::seconds limit,
+                                        const std::function<void(std::string_view)>& output);
+
+/// The same as run_system() with the user's terminal as the consoles.
+[[nodiscard]] SessionResult run_system_interactively(const Layout& layout, const SystemRequest& request,
+                                                     const std::filesystem::path& log_file);
+
+}  // namespace bulkhead::tool

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tools/debug/symbolize.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iostream>
+#include <map>
+#include <regex>
+
+#include "tools/machine/error.hpp"
+#include "tools/machine/process.hpp"
+
+namespace bulkhead::tool {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// What addr2line says of one address: innermost inlined function first, as "function at file:line".
+std::string describe(const Layout& layout, const fs::path& image, const BacktraceLine& frame, bool return_address) {
+    // A return address belongs to the call before it, which may be the last instruction of its line.
+    const std::uint64_t address = return_address ? frame.address - 1 : frame.address;
+    const auto result = run_command(
+        {"addr2line", "--exe=" + image.string(), "--functions", "--inlines", "--demangle", "--pretty-print", fmt::format("{:#x}", address)}, 30);
+    if (result.exit_status != 0) return {};
+    std::string text = result.text;
+    while (text.ends_with('\n')) text.pop_back();
+    const std::string root = layout.source.string() + "/";
+    for (auto found = text.find(root); found != std::string::npos; found = text.find(root)) text.erase(found, root.size());
+    if (text.starts_with("??")) return {};
+    return text;
+}
+
+}  // namespace
+
+std::optional<BacktraceLine> parse_backtrace_line(std::string_view line) {
+    static const std::regex pattern(R"(#(\d+) (?:([A-Za-z0-9_.-]+) )?0x([0-9a-fA-F]{1,16})\b)");
+    std::match_results<std::string_view::const_iterator> match;
+    if (!std::regex_search(line.begin(), line.end(), match, pattern)) return std::nullopt;
+    return BacktraceLine{match[2].str(), std::stoull(match[3].str(), nullptr, 16)};
+}
+
+int symbolize_log(const Layout& layout, const std::string& file) {
+    std::ifstream stream;
+    if (file != "-") {
+        stream.open(file);
+        if (!stream) throw_errno("cannot read " + file);
+    }
+    std::istream& input = file == "-" ? std::cin : stream;
+    std::map<std::pair<std::string, std::uint64_t>, std::string> known;
+    for (std::string line; std::getline(input, line);) {
+        while (line.ends_with('\r')) line.pop_back();
+        std::cout << line;
+        if (const auto frame = parse_backtrace_line(line)) {
+            const fs::path image = frame->component.empty() ? layout.kernel() : layout.program(frame->component);
+            const auto [entry, is_new] = known.try_emplace({frame->component, frame->address});
+            const bool first_frame = line.find("#0 ") != std::string::npos;
+            if (is_new && fs::exists(image)) entry->second = describe(layout, image, *frame, !first_frame);
+            if (!entry->second.empty()) std::cout << "  " << entry->second;
+        }
+        std::cout << '\n';
+    }
+    return 0;
+}
+
+}  // namespace bulkhead::tool
