@@ -44,11 +44,12 @@ struct Place {
 /// Names of capabilities every program has. Others come from the manifest: a connection bears its service's name, a
 /// device the name the manifest gives it.
 struct CapabilityName {
-    static constexpr std::string_view supervisor = "supervisor";  ///< control.hpp: log, offer a service, heartbeat, exit
-    static constexpr std::string_view exception = "exception";    ///< exception portal to give to threads one makes
-    static constexpr std::string_view heap = "heap";              ///< memory object behind the heap
-    static constexpr std::string_view state = "state";            ///< memory object behind the state memory, if any
-    static constexpr std::string_view machine = "machine";        ///< only if the manifest grants a right on it
+    static constexpr std::string_view supervisor =
+        "supervisor";                                           ///< control.hpp: log, offer a service, heartbeat, exit
+    static constexpr std::string_view exception = "exception";  ///< exception portal to give to threads one makes
+    static constexpr std::string_view heap = "heap";            ///< memory object behind the heap
+    static constexpr std::string_view state = "state";          ///< memory object behind the state memory, if any
+    static constexpr std::string_view machine = "machine";      ///< only if the manifest grants a right on it
     /// A notification of which bit n says: named capability n of the list has been (re)connected. Rights: Wait.
     static constexpr std::string_view connected = "connected";
 };
@@ -69,15 +70,15 @@ inline constexpr size_t max_named_capabilities = 64;
 struct StartupInformation {
     static constexpr uint64_t expected_magic = 0x54524154'53484b42;
     uint64_t magic;
-    char name[32];                   ///< of the component, for logs
-    char arguments[512];             ///< the manifest's `arguments`, words separated by spaces
-    uint32_t cpu;                    ///< CPU of the first thread
-    uint32_t capability_count;       ///< entries of `capabilities`
-    uint64_t cpus;                   ///< bit mask: where its threads may be and its services need handlers
-    abi::Selector first_free_slot;   ///< slots from here on to `capability_slots` are the program's
-    uint32_t capability_slots;       ///< size of its capability space
-    uint32_t restart_count;          ///< 0 at the first start
-    uint8_t priority;                ///< of the first thread; also the bound of its domain
+    char name[32];                  ///< of the component, for logs
+    char arguments[512];            ///< the manifest's `arguments`, words separated by spaces
+    uint32_t cpu;                   ///< CPU of the first thread
+    uint32_t capability_count;      ///< entries of `capabilities`
+    uint64_t cpus;                  ///< bit mask: where its threads may be and its services need handlers
+    abi::Selector first_free_slot;  ///< slots from here on to `capability_slots` are the program's
+    uint32_t capability_slots;      ///< size of its capability space
+    uint32_t restart_count;         ///< 0 at the first start
+    uint8_t priority;               ///< of the first thread; also the bound of its domain
     uint8_t reserved0[3];
     uint64_t heap_bytes;             ///< at Place::heap
     uint64_t state_bytes;            ///< at Place::state; 0: none
@@ -88,8 +89,8 @@ struct StartupInformation {
     /// The entry of that name, or null.
     const NamedCapability* find(std::string_view wanted) const {
         for (size_t index = 0; index < capability_count && index < max_named_capabilities; ++index) {
-            std::string_view name{capabilities[index].name};
-            if (name == wanted) return &capabilities[index];
+            std::string_view candidate{capabilities[index].name};
+            if (candidate == wanted) return &capabilities[index];
         }
         return nullptr;
     }

@@ -6,6 +6,7 @@
 //   registers: words 0 and 1 are the protocol's; words 2..8 the bytes, if they fit; else buffer words, from the first
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -24,13 +25,15 @@ inline constexpr size_t text_first_register_word = 2;
 inline constexpr size_t max_register_text = (abi::register_words - text_first_register_word) * 8;
 inline constexpr size_t max_text = abi::max_buffer_words * 8;
 
+using MessageWords = std::array<uint64_t, abi::register_words>;
+
 /// Number of message buffer words that text of this size occupies.
 constexpr uint16_t text_buffer_words(size_t size_bytes) {
     return size_bytes <= max_register_text ? 0 : static_cast<uint16_t>((size_bytes + 7) / 8);
 }
 
 /// Puts text (at most max_text bytes) where it travels. `words`: the message's register words.
-inline void put_text(std::string_view text, uint64_t (&words)[abi::register_words], abi::MessageBuffer& buffer) {
+inline void put_text(std::string_view text, MessageWords& words, abi::MessageBuffer& buffer) {
     if (text.size() <= max_register_text) {
         std::memcpy(&words[text_first_register_word], text.data(), text.size());
     } else {
@@ -40,8 +43,8 @@ inline void put_text(std::string_view text, uint64_t (&words)[abi::register_word
 
 /// The text of a message that says it has `size_bytes`; empty if what arrived cannot hold it. Points into `words` or
 /// `buffer`: valid until the thread's next message.
-inline std::string_view get_text(size_t size_bytes, const uint64_t (&words)[abi::register_words],
-                                 const abi::MessageBuffer& buffer, size_t buffer_words_received) {
+inline std::string_view get_text(size_t size_bytes, const MessageWords& words, const abi::MessageBuffer& buffer,
+                                 size_t buffer_words_received) {
     if (size_bytes <= max_register_text) {
         return {reinterpret_cast<const char*>(&words[text_first_register_word]), size_bytes};
     }

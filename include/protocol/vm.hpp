@@ -79,16 +79,16 @@ struct VmInformation {
     static constexpr uint64_t expected_magic = 0x4d565f44'41454842;
     uint64_t magic;
     char name[32];
-    abi::Selector guest;        ///< guest domain, rights Map, Create
-    uint32_t vcpu_count;        ///< 1..max_vcpus
-    uint32_t ram_range_count;   ///< entries of `ram`
+    abi::Selector guest;       ///< guest domain, rights Map, Create
+    uint32_t vcpu_count;       ///< 1..max_vcpus
+    uint32_t ram_range_count;  ///< entries of `ram`
     VmProfile profile;
     uint8_t reserved0[3];
-    uint64_t ram_bytes;         ///< sum of what the manifest's `memory` says
-    abi::Selector device_state; ///< memory object mapped at VmPlace::device_state
+    uint64_t ram_bytes;          ///< sum of what the manifest's `memory` says
+    abi::Selector device_state;  ///< memory object mapped at VmPlace::device_state
     uint32_t reserved1;
-    VmModule kernel;            ///< mapped at VmPlace::kernel
-    VmModule initrd;            ///< mapped at VmPlace::initrd
+    VmModule kernel;  ///< mapped at VmPlace::kernel
+    VmModule initrd;  ///< mapped at VmPlace::initrd
     VmRamRange ram[max_vm_ram_ranges];
     VmVcpu vcpus[max_vcpus];
     char command_line[max_command_line];
@@ -98,10 +98,10 @@ static_assert(sizeof(VmInformation) <= page_size_bytes);
 /// Why a virtual machine ended; the monitor reports it (control.hpp), the manifest's policy applies.
 enum class VmEnd : uint8_t {
     PowerOff = 0,
-    Reset,         ///< the guest asked for a reset
+    Reset,  ///< the guest asked for a reset
     TripleFault,
-    Broken,        ///< the monitor gives up: a state or an exit it cannot handle
-    BadKernel,     ///< the kernel or initrd is missing or unusable
+    Broken,     ///< the monitor gives up: a state or an exit it cannot handle
+    BadKernel,  ///< the kernel or initrd is missing or unusable
     Count
 };
 

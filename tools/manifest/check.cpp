@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What single values cannot show: names that meet, connections, CPUs, devices, and the sum of all memory.
+#include <algorithm>
 #include <bit>
 #include <map>
 
@@ -11,8 +12,8 @@ namespace {
 
 using protocol::ManifestLimit;
 
-constexpr std::uint64_t kernel_reserve_bytes = 32 << 20;         ///< kernel, its memory, boot modules of programs
-constexpr std::uint64_t program_reserve_bytes = 512 << 10;       ///< image, stack, startup page of one program
+constexpr std::uint64_t kernel_reserve_bytes = 32 << 20;    ///< kernel, its memory, boot modules of programs
+constexpr std::uint64_t program_reserve_bytes = 512 << 10;  ///< image, stack, startup page of one program
 constexpr std::uint64_t monitor_quota_bytes = 8 << 20;
 
 class Checker {
@@ -39,7 +40,8 @@ class Checker {
 
 void Checker::limit(std::size_t count, std::size_t maximum, Place place, const std::string& what) {
     if (count > maximum)
-        diagnostics_.add(place, "too many " + what + ": " + std::to_string(count), "at most " + std::to_string(maximum));
+        diagnostics_.add(place, "too many " + what + ": " + std::to_string(count),
+                         "at most " + std::to_string(maximum));
 }
 
 void Checker::counts() {
@@ -56,7 +58,8 @@ void Checker::counts() {
     limit(uses, ManifestLimit::connections, last, "connections");
     limit(devices, ManifestLimit::devices, last, "devices");
     limit(model_.chaos.size(), ManifestLimit::chaos, last, "[[chaos]] entries");
-    if (model_.domains.empty()) diagnostics_.add({}, "the manifest has neither domains nor virtual machines", "[domain.NAME], [vm.NAME]");
+    if (model_.domains.empty())
+        diagnostics_.add({}, "the manifest has neither domains nor virtual machines", "[domain.NAME], [vm.NAME]");
 }
 
 const Domain* Checker::provider(const std::string& service) const {
@@ -79,11 +82,14 @@ std::string Checker::all_services() const {
 void Checker::names() {
     std::map<std::string, const Domain*> services;
     for (const Domain& domain : model_.domains) {
-        std::map<std::string, int> used{{"supervisor", 1}, {"exception", 1}, {"heap", 1}, {"state", 1}, {"machine", 1}, {"connected", 1}};
+        std::map<std::string, int> used{{"supervisor", 1}, {"exception", 1}, {"heap", 1},
+                                        {"state", 1},      {"machine", 1},   {"connected", 1}};
         for (const Name& service : domain.provides) {
             if (auto [found, fresh] = services.try_emplace(service.text, &domain); !fresh)
-                diagnostics_.add(service.place, "service '" + service.text + "' is provided by domain '" + found->second->name + "' already",
-                                 "one provider per service");
+                diagnostics_.add(
+                    service.place,
+                    "service '" + service.text + "' is provided by domain '" + found->second->name + "' already",
+                    "one provider per service");
         }
         auto capability = [&](const std::string& name, Place place) {
             if (used[name]++ != 0)
@@ -101,17 +107,21 @@ void Checker::connections() {
         for (const Name& service : domain.uses) {
             const Domain* callee = provider(service.text);
             if (callee == nullptr) {
-                diagnostics_.add(service.place, "domain '" + domain.name + "' uses service '" + service.text + "', which nobody provides",
-                                 all_services());
+                diagnostics_.add(
+                    service.place,
+                    "domain '" + domain.name + "' uses service '" + service.text + "', which nobody provides",
+                    all_services());
                 continue;
             }
             const std::uint64_t missing = domain.cpus & ~callee->cpus;
             if (callee == &domain) {
-                diagnostics_.add(service.place, "domain '" + domain.name + "' uses its own service '" + service.text + "'");
+                diagnostics_.add(service.place,
+                                 "domain '" + domain.name + "' uses its own service '" + service.text + "'");
             } else if (missing != 0) {
                 diagnostics_.add(service.place,
-                                 "domain '" + domain.name + "' runs on CPU " + std::to_string(std::countr_zero(missing)) +
-                                     ", where service '" + service.text + "' of domain '" + callee->name + "' has no handler",
+                                 "domain '" + domain.name + "' runs on CPU " +
+                                     std::to_string(std::countr_zero(missing)) + ", where service '" + service.text +
+                                     "' of domain '" + callee->name + "' has no handler",
                                  "callers on CPUs of the callee only: calls stay on one CPU; give '" + callee->name +
                                      "' more 'cpus', or cpus = \"all\"");
             }
@@ -121,7 +131,9 @@ void Checker::connections() {
 
 void Checker::cpu_exists(std::uint32_t cpu, Place place, const std::string& what) {
     if (model_.machine_cpus != 0 && cpu >= model_.machine_cpus)
-        diagnostics_.add(place, what + " is placed on CPU " + std::to_string(cpu) + ", but the machine has " + std::to_string(model_.machine_cpus) + " CPUs",
+        diagnostics_.add(place,
+                         what + " is placed on CPU " + std::to_string(cpu) + ", but the machine has " +
+                             std::to_string(model_.machine_cpus) + " CPUs",
                          "0 to " + std::to_string(model_.machine_cpus - 1));
 }
 
@@ -134,7 +146,8 @@ void Checker::cpus() {
     }
     for (const VirtualMachine& vm : model_.vms) {
         for (std::size_t index = 0; index < vm.cpus.size(); ++index)
-            cpu_exists(vm.cpus[index], vm.cpus_place, "vCPU " + std::to_string(index) + " of virtual machine '" + vm.name + "'");
+            cpu_exists(vm.cpus[index], vm.cpus_place,
+                       "vCPU " + std::to_string(index) + " of virtual machine '" + vm.name + "'");
     }
 }
 
@@ -143,8 +156,13 @@ void Checker::devices() {
     for (const Domain& domain : model_.domains) {
         for (const Device& device : domain.devices) {
             for (const auto& [owner, other] : seen) {
-                if (other->kind != device.kind || other->first + other->count <= device.first || device.first + device.count <= other->first) continue;
-                diagnostics_.add(device.place, "domain '" + domain.name + "': device '" + device.name + "' overlaps device '" + other->name + "' of domain '" + owner->name + "' (line " + std::to_string(other->place.line) + ")",
+                if (other->kind != device.kind || other->first + other->count <= device.first ||
+                    device.first + device.count <= other->first)
+                    continue;
+                diagnostics_.add(device.place,
+                                 "domain '" + domain.name + "': device '" + device.name + "' overlaps device '" +
+                                     other->name + "' of domain '" + owner->name + "' (line " +
+                                     std::to_string(other->place.line) + ")",
                                  "each port, interrupt line and piece of device memory for one domain");
             }
             seen.emplace_back(&domain, &device);
@@ -160,7 +178,8 @@ void Checker::chaos() {
             found = found || domain.name == chaos.domain.text;
             all += (all.empty() ? "" : ", ") + domain.name;
         }
-        if (!found) diagnostics_.add(chaos.domain.place, "[[chaos]]: there is no domain '" + chaos.domain.text + "'", all);
+        if (!found)
+            diagnostics_.add(chaos.domain.place, "[[chaos]]: there is no domain '" + chaos.domain.text + "'", all);
     }
 }
 
@@ -171,13 +190,17 @@ void Checker::memory() {
     std::string parts;
     for (const VirtualMachine& vm : model_.vms) parts += "vm '" + vm.name + "' " + size_text(vm.memory_bytes) + ", ";
     diagnostics_.add(model_.machine_memory_place,
-                     "too much memory is given away: " + std::to_string((needed + (1 << 20) - 1) >> 20) + "M of " + size_text(model_.machine_memory_bytes),
+                     "too much memory is given away: " + std::to_string((needed + (1 << 20) - 1) >> 20) + "M of " +
+                         size_text(model_.machine_memory_bytes),
                      "a sum that fits (" + parts + "kernel and programs the rest); nothing is promised twice");
 }
 
 /// The monitor's domain, as far as the manifest leaves no choice.
 Domain monitor_of(const VirtualMachine& vm, std::uint32_t index) {
-    Domain domain{.place = vm.place, .name = "vmm:" + vm.name, .program = vm.monitor_program, .arguments = {}};
+    Domain domain;
+    domain.place = vm.place;
+    domain.name = "vmm:" + vm.name;
+    domain.program = vm.monitor_program;
     domain.memory_bytes = vm.monitor_memory_bytes;
     domain.quota_bytes = monitor_quota_bytes;
     domain.cpus = 0;
@@ -244,7 +267,8 @@ std::uint64_t memory_needed(const Model& model) {
 unsigned cpus_used(const Model& model) {
     unsigned count = 1;
     for (const Domain& domain : model.domains) {
-        if (domain.cpus != all_cpus && domain.cpus != 0) count = std::max(count, 64u - static_cast<unsigned>(std::countl_zero(domain.cpus)));
+        if (domain.cpus != all_cpus && domain.cpus != 0)
+            count = std::max(count, 64u - static_cast<unsigned>(std::countl_zero(domain.cpus)));
     }
     return count;
 }

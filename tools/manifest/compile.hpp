@@ -40,7 +40,7 @@ struct CompileOptions {
     std::optional<std::uint64_t> machine_memory_bytes;  ///< instead of [machine] memory
     std::optional<unsigned> machine_cpus;               ///< instead of [machine] cpus
     // Of the first virtual machine:
-    std::optional<unsigned> vcpus;                    ///< placed on CPUs 0, 1, ... in turn
+    std::optional<unsigned> vcpus;  ///< placed on CPUs 0, 1, ... in turn
     std::optional<std::uint64_t> vm_memory_bytes;
     std::optional<std::string> kernel;
     std::optional<std::string> initrd;
@@ -52,10 +52,10 @@ struct CompileResult {
     std::vector<std::byte> bytes;     ///< empty if there are diagnostics
     std::vector<BootModule> modules;  ///< without `init` and `manifest`, which every system needs
     std::vector<Diagnostic> diagnostics;
-    std::string name;                            ///< of the system
-    std::vector<std::string> virtual_machines;   ///< names; console channel 1 is the first one's
-    unsigned machine_cpus = 1;                   ///< CPUs of the machine, as stated, or as many as the manifest uses
-    std::uint64_t machine_memory_bytes = 0;      ///< as stated, or what the manifest needs with some reserve
+    std::string name;                           ///< of the system
+    std::vector<std::string> virtual_machines;  ///< names; console channel 1 is the first one's
+    unsigned machine_cpus = 1;                  ///< CPUs of the machine, as stated, or as many as the manifest uses
+    std::uint64_t machine_memory_bytes = 0;     ///< as stated, or what the manifest needs with some reserve
 
     [[nodiscard]] bool ok() const { return diagnostics.empty(); }
 };

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "include/protocol/manifest.hpp"
+#include "protocol/manifest.hpp"
 #include "tools/manifest/compile.hpp"
 
 namespace bulkhead::manifest {
@@ -101,7 +101,7 @@ struct Model {
     std::string name;
     std::uint64_t machine_memory_bytes = 0;  ///< 0: not stated
     Place machine_memory_place;
-    unsigned machine_cpus = 0;  ///< 0: not stated
+    unsigned machine_cpus = 0;    ///< 0: not stated
     std::vector<Domain> domains;  ///< those of the text; after complete() also the monitors, in the order of `vms`
     std::vector<VirtualMachine> vms;
     std::vector<Chaos> chaos;

@@ -2,6 +2,8 @@
 // TOML to model, one function per kind of table.
 #include <toml++/toml.h>
 
+#include <algorithm>
+
 #include "tools/manifest/model.hpp"
 #include "tools/manifest/table_reader.hpp"
 #include "tools/manifest/units.hpp"
@@ -57,7 +59,8 @@ void Parser::named_tables(const toml::table& root, std::string_view section, std
         } else if (const auto* table = value.as_table()) {
             item(*table, key.str(), place);
         } else {
-            diagnostics_.add(place, "'" + std::string{section} + "." + std::string{key.str()} + "' is not a table", form);
+            diagnostics_.add(place, "'" + std::string{section} + "." + std::string{key.str()} + "' is not a table",
+                             form);
         }
     }
 }
@@ -66,7 +69,8 @@ template <typename Function>
 void Parser::tables(const toml::node& node, std::string_view key, Function item) {
     const auto* array = node.as_array();
     if (array == nullptr) {
-        diagnostics_.add(place_of(node), "'" + std::string{key} + "' is not a list of tables", "[{ KEY = VALUE, ... }, ...]");
+        diagnostics_.add(place_of(node), "'" + std::string{key} + "' is not a list of tables",
+                         "[{ KEY = VALUE, ... }, ...]");
         return;
     }
     for (const toml::node& element : *array) {
@@ -141,7 +145,8 @@ void Parser::cpus(TableReader& reader, Domain& domain) {
 
 Device Parser::device(const toml::table& table, const std::string& domain) {
     TableReader reader{table, "domain '" + domain + "', device", diagnostics_};
-    Device device{.place = reader.place(), .name = {}};
+    Device device;
+    device.place = reader.place();
     Name name;
     if (reader.name("name", name, ManifestLimit::name)) device.name = name.text;
     reader.require("name", name_rule(ManifestLimit::name));
@@ -181,7 +186,9 @@ Device Parser::device(const toml::table& table, const std::string& domain) {
 }
 
 Domain Parser::domain(const toml::table& table, std::string_view name, Place place) {
-    Domain domain{.place = place, .name = std::string{name}, .program = {}, .arguments = {}};
+    Domain domain;
+    domain.place = place;
+    domain.name = std::string{name};
     const std::string what = "domain '" + domain.name + "'";
     TableReader reader{table, what, diagnostics_};
     reader.require("program", "the name of a program of this system, such as \"uart\"");
@@ -237,7 +244,7 @@ VirtualMachine Parser::vm(const toml::table& table, std::string_view name, Place
         if (const toml::node* node = table.get(key)) value.place = place_of(*node);
         reader.text(key, value.text, file_limit);
     };
-    reader.require("kernel", "the file of a kernel, such as \"debian/vmlinuz-cloud\"");
+    reader.require("kernel", "the file of a kernel, such as \"linux-cloud/vmlinuz\"");
     file("kernel", vm.kernel);
     file("initrd", vm.initrd);
     reader.text("cmdline", vm.command_line, protocol::max_command_line - 1);
@@ -294,9 +301,10 @@ Model Parser::system(const toml::table& root) {
         }
     }
     reader.find("domain"), reader.find("vm");
-    named_tables(root, "domain", ManifestLimit::name, [&](const toml::table& table, std::string_view name, Place place) {
-        model.domains.push_back(domain(table, name, place));
-    });
+    named_tables(root, "domain", ManifestLimit::name,
+                 [&](const toml::table& table, std::string_view name, Place place) {
+                     model.domains.push_back(domain(table, name, place));
+                 });
     named_tables(root, "vm", ManifestLimit::name, [&](const toml::table& table, std::string_view name, Place place) {
         model.vms.push_back(vm(table, name, place));
     });

@@ -18,7 +18,8 @@ std::string list_text(const std::vector<std::string_view>& words) {
 }
 
 bool is_name(std::string_view text, std::size_t limit) {
-    if (text.empty() || text.size() > limit || std::isalnum(static_cast<unsigned char>(text.front())) == 0) return false;
+    if (text.empty() || text.size() > limit || std::isalnum(static_cast<unsigned char>(text.front())) == 0)
+        return false;
     return std::ranges::all_of(text, [](char character) {
         return std::isalnum(static_cast<unsigned char>(character)) != 0 || character == '-' || character == '_' ||
                character == '.';

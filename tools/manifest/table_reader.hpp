@@ -2,10 +2,11 @@
 // Reads one TOML table key by key: each get_* call declares a key that may stand there, finish() reports the others.
 #pragma once
 
+#include <toml++/toml.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
-#include <toml++/toml.h>
 #include <vector>
 
 #include "tools/manifest/model.hpp"
