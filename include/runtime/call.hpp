@@ -24,11 +24,11 @@ constexpr uint32_t registers_of(const std::tuple<Fields...>& table) {
 constexpr uint32_t register_bit(abi::Register index) { return uint32_t{1} << static_cast<unsigned>(index); }
 
 /// Loads a register variable if the call uses that register, else leaves it as it is (the kernel ignores it).
-#define BULKHEAD_LOAD_REGISTER(variable, index)             \
-    if constexpr ((inputs & register_bit(index)) != 0) {    \
-        variable = registers[index];                        \
-    } else {                                                \
-        asm("" : "=r"(variable));                           \
+#define BULKHEAD_LOAD_REGISTER(variable, index)          \
+    if constexpr ((inputs & register_bit(index)) != 0) { \
+        variable = registers[index];                     \
+    } else {                                             \
+        asm("" : "=r"(variable));                        \
     }
 
 /// Makes a system call. The kernel keeps the registers that are not results; RCX, RDX and R11 are lost.
@@ -60,8 +60,8 @@ template <typename Call>
         register uint64_t r12 asm("r12") = registers[R12];
         asm volatile("call %c[stub]"
                      : "+a"(tag)
-                     : "r"(rdi), "r"(rsi), "r"(r8), "r"(r9), "r"(r10), "b"(registers[Rbx]), "r"(r12),
-                       [stub] "i"(abi::stub_page_address)
+                     : "r"(rdi), "r"(rsi), "r"(r8), "r"(r9), "r"(r10), "b"(registers[Rbx]),
+                       "r"(r12), [stub] "i"(abi::stub_page_address)
                      : "rcx", "rdx", "r11", "memory", "cc");
     } else if constexpr (outputs == 0) {
         asm volatile("call %c[stub]"

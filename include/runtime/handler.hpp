@@ -54,7 +54,7 @@ class Request {
 
   public:
     /// The words of the call, and, changed in place, of the reply.
-    uint64_t words[abi::register_words];
+    std::array<uint64_t, abi::register_words> words;
 };
 static_assert(sizeof(Request) == 8 * (2 + abi::register_words));
 
@@ -88,9 +88,10 @@ template <auto Function>
         "lea %c[above](%[frame]), %%rsp\n\t"
         "jmp %c[stub]"
         :
-        : [frame] "d"(__builtin_frame_address(0)), [above] "i"(8 + stub_frame_bytes), [stub] "i"(abi::stub_page_address),
-          "a"(abi::MessageTag::Label::make(answer.label) | static_cast<uint64_t>(abi::CallNumber::Reply)),
-          "S"(answer.words[0]), "r"(r8), "r"(r9), "r"(r10)
+        :
+        [frame] "d"(__builtin_frame_address(0)), [above] "i"(8 + stub_frame_bytes), [stub] "i"(abi::stub_page_address),
+        "a"(abi::MessageTag::Label::make(answer.label) | static_cast<uint64_t>(abi::CallNumber::Reply)),
+        "S"(answer.words[0]), "r"(r8), "r"(r9), "r"(r10)
         : "memory");
     __builtin_unreachable();
 }

@@ -22,7 +22,7 @@ class Heap {
   private:
     /// In front of every allocated block; a free block keeps its size and the next free block at its start.
     struct Header {
-        size_t size;  ///< of the whole block
+        size_t size;    ///< of the whole block
         size_t offset;  ///< from the block's start to the pointer given out
     };
     struct FreeBlock {

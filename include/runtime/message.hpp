@@ -51,7 +51,7 @@ class Message {
   public:
     explicit Message(uint32_t label) : tag_{abi::MessageTag::Label::make(label)} {}
 
-    uint64_t words[abi::register_words] = {};
+    std::array<uint64_t, abi::register_words> words{};
 
     /// How many of the buffer's words go along.
     Message& with_buffer_words(uint16_t count) {

@@ -73,8 +73,7 @@ class Notification : public Capability {
     }
     abi::Result<void> signal(uint64_t bits) const { return perform(abi::Signal{selector_, bits}); }
     /// Waits for a bit of the mask until a deadline in ticks; returns and clears those that were set.
-    [[nodiscard]] abi::Result<uint64_t> wait(uint64_t mask = ~uint64_t{0},
-                                             uint64_t deadline = abi::no_deadline) const {
+    [[nodiscard]] abi::Result<uint64_t> wait(uint64_t mask = ~uint64_t{0}, uint64_t deadline = abi::no_deadline) const {
         return TRY(invoke(abi::Wait{selector_, mask, deadline})).bits;
     }
     /// The bits of the mask that are set, which are cleared; 0 if there are none.
@@ -117,8 +116,8 @@ class Portal : public Capability {
 
     static abi::Result<Portal> create(abi::Selector handler, void (*entry)(), uint64_t badge,
                                       abi::Selector owner = self) {
-        return Portal{TRY(make_in_new_slot(
-            abi::CreatePortal{owner, 0, handler, reinterpret_cast<uint64_t>(entry), badge}))};
+        return Portal{
+            TRY(make_in_new_slot(abi::CreatePortal{owner, 0, handler, reinterpret_cast<uint64_t>(entry), badge}))};
     }
     abi::Result<Portal> derive(uint64_t badge, abi::Selector owner = self) const {
         return Portal{TRY(make_in_new_slot(abi::DerivePortal{selector_, owner, 0, badge}))};
@@ -146,13 +145,13 @@ class Domain : public Capability {
 
     static abi::Result<Domain> create(uint64_t quota_pages, uint32_t capability_slots, uint8_t maximum_priority = 255,
                                       abi::Selector owner = self) {
-        return Domain{TRY(make_in_new_slot(abi::CreateDomain{owner, 0, abi::DomainKind::Native, maximum_priority,
-                                                             capability_slots, quota_pages}))};
+        return Domain{TRY(make_in_new_slot(
+            abi::CreateDomain{owner, 0, abi::DomainKind::Native, maximum_priority, capability_slots, quota_pages}))};
     }
     static abi::Result<Domain> create_guest(uint64_t quota_pages, uint8_t maximum_priority = 255,
                                             abi::Selector owner = self) {
-        return Domain{TRY(make_in_new_slot(
-            abi::CreateDomain{owner, 0, abi::DomainKind::Guest, maximum_priority, 0, quota_pages}))};
+        return Domain{TRY(
+            make_in_new_slot(abi::CreateDomain{owner, 0, abi::DomainKind::Guest, maximum_priority, 0, quota_pages}))};
     }
     abi::Result<uint64_t> free_quota_pages() const { return TRY(inspect()).first; }
 };
@@ -177,8 +176,8 @@ class Interrupt : public Capability {
                                          uint64_t bits, uint32_t cpu = 0,
                                          abi::InterruptTrigger trigger = abi::InterruptTrigger::Default,
                                          abi::Selector owner = self) {
-        return Interrupt{TRY(make_in_new_slot(
-            abi::CreateInterrupt{machine, owner, 0, notification, line, cpu, trigger, bits}))};
+        return Interrupt{
+            TRY(make_in_new_slot(abi::CreateInterrupt{machine, owner, 0, notification, line, cpu, trigger, bits}))};
     }
     abi::Result<void> acknowledge() const { return perform(abi::AcknowledgeInterrupt{selector_}); }
 };
@@ -187,7 +186,9 @@ class Vcpu : public Capability {
   public:
     using Capability::Capability;
 
-    [[nodiscard]] abi::Result<void> bind(abi::Selector portal) const { return perform(abi::BindVcpu{selector_, portal}); }
+    [[nodiscard]] abi::Result<void> bind(abi::Selector portal) const {
+        return perform(abi::BindVcpu{selector_, portal});
+    }
     abi::Result<void> recall() const { return perform(abi::RecallVcpu{selector_}); }
     [[nodiscard]] abi::Result<void> pull(uint32_t groups) const {
         return perform(abi::PullVcpuState{selector_, groups});

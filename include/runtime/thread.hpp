@@ -24,7 +24,7 @@ struct alignas(16) ThreadBlock {
     const char* name;
     ThreadFunction function;
     void* argument;
-    void* stack_memory;  ///< heap memory behind the stack; null for the first thread
+    void* stack_memory;    ///< heap memory behind the stack; null for the first thread
     abi::Selector thread;  ///< null for the first thread, which holds no capability for itself
     abi::Selector scheduling_context;
     abi::Selector sleeper;  ///< notification nobody signals, for sleeping

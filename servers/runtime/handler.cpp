@@ -21,8 +21,7 @@ extern "C" [[noreturn]] [[gnu::naked]] void runtime_reply_failed() {
         "xor %%r15d, %%r15d\n\t"
         "jmp %c[stub]"
         :
-        : [back] "i"(8),
-          [tag] "i"(abi::MessageTag::Label::make(~0u) | static_cast<uint64_t>(abi::CallNumber::Reply)),
+        : [back] "i"(8), [tag] "i"(abi::MessageTag::Label::make(~0u) | static_cast<uint64_t>(abi::CallNumber::Reply)),
           [stub] "i"(abi::stub_page_address));
 }
 

@@ -50,5 +50,4 @@ size_t strlen(const char* text) {
     for (; text[length] != '\0'; ++length) asm volatile("" : "+r"(length));
     return length;
 }
-
 }

@@ -61,7 +61,7 @@ Message& Message::with_deadline(uint64_t ticks) {
 
 abi::Result<void> Message::call(abi::Selector portal) {
     tag_ = abi::MessageTag::Call::write(tag_, static_cast<uint8_t>(abi::CallNumber::Call));
-    call_with_message(&tag_, words, portal);
+    call_with_message(&tag_, words.data(), portal);
     const auto status = static_cast<abi::Status>(abi::MessageTag::Call::read(tag_));
     if (status != abi::Status::Ok) return status;
     return {};

@@ -54,8 +54,8 @@ void initialize_root(const abi::RootInformation& root) {
     the_environment.cpus = root.cpu_count >= 64 ? ~uint64_t{0} : (uint64_t{1} << root.cpu_count) - 1;
     the_environment.machine = abi::WellKnownSlot::Machine;
     the_slots.initialize(root.first_free_slot, root.capability_slots);
-    the_addresses.initialize(*Range::create(protocol::Place::runtime,
-                                            protocol::Place::runtime_end - protocol::Place::runtime));
+    the_addresses.initialize(
+        *Range::create(protocol::Place::runtime, protocol::Place::runtime_end - protocol::Place::runtime));
     take_root_heap(root);
     the_heap.initialize(reinterpret_cast<void*>(protocol::Place::heap), the_environment.heap_bytes);
 }
@@ -76,8 +76,8 @@ void initialize_program(const protocol::StartupInformation& startup) {
     the_environment.heap_memory = find(CapabilityName::heap);
     the_environment.heap_bytes = startup.heap_bytes;
     the_slots.initialize(startup.first_free_slot, startup.capability_slots);
-    the_addresses.initialize(*Range::create(protocol::Place::runtime,
-                                            protocol::Place::runtime_end - protocol::Place::runtime));
+    the_addresses.initialize(
+        *Range::create(protocol::Place::runtime, protocol::Place::runtime_end - protocol::Place::runtime));
     if (startup.heap_bytes != 0) {
         the_heap.initialize(reinterpret_cast<void*>(protocol::Place::heap), startup.heap_bytes);
     }

@@ -36,8 +36,8 @@ abi::Result<abi::Selector> Service::derive(uint64_t badge, HandlerEntry entry) c
     const abi::Selector first = TRY(allocate_slots(portal_count_));
     for (uint32_t cpu = 0; cpu < portal_count_; ++cpu) {
         if (!handlers_[cpu]) continue;
-        TRY(perform(abi::CreatePortal{self, first + cpu, handlers_[cpu].selector(), reinterpret_cast<uint64_t>(entry),
-                                      badge}));
+        TRY(perform(
+            abi::CreatePortal{self, first + cpu, handlers_[cpu].selector(), reinterpret_cast<uint64_t>(entry), badge}));
     }
     return first;
 }

@@ -55,6 +55,6 @@ extern "C" [[gnu::naked]] [[gnu::section(".text.start")]] void _start() {
         "call %P[start]\n\t"
         "ud2"
         :
-        : [mask] "i"(bulkhead::runtime::stack_slot_bytes - 1),
-          [block] "i"(sizeof(bulkhead::runtime::ThreadBlock) - 1), [start] "i"(&bulkhead::runtime::runtime_start));
+        : [mask] "i"(bulkhead::runtime::stack_slot_bytes - 1), [block] "i"(sizeof(bulkhead::runtime::ThreadBlock) - 1),
+          [start] "i"(&bulkhead::runtime::runtime_start));
 }

@@ -69,9 +69,9 @@ abi::Result<void> Thread::create_object(ThreadBlock& block, const ThreadOptions&
         exception_portal = environment().exception_portals + options.cpu;
     }
     if (options.uses_fpu) flags |= static_cast<abi::ThreadFlags>(abi::ThreadFlag::UsesFpu);
-    block.thread = TRY(make_in_new_slot(abi::CreateThread{
-        self, 0, options.cpu, entry, stack, reinterpret_cast<uint64_t>(block.message_buffer),
-        reinterpret_cast<uint64_t>(&block), exception_portal, flags}));
+    block.thread = TRY(make_in_new_slot(
+        abi::CreateThread{self, 0, options.cpu, entry, stack, reinterpret_cast<uint64_t>(block.message_buffer),
+                          reinterpret_cast<uint64_t>(&block), exception_portal, flags}));
     return {};
 }
 
@@ -80,8 +80,8 @@ abi::Result<Thread> Thread::create(const ThreadOptions& options, ThreadFunction 
     block->function = function;
     block->argument = argument;
     Thread thread{block};
-    const auto made = create_object(*block, options, reinterpret_cast<uint64_t>(&thread_entry),
-                                    reinterpret_cast<uint64_t>(block), 0);
+    const auto made =
+        create_object(*block, options, reinterpret_cast<uint64_t>(&thread_entry), reinterpret_cast<uint64_t>(block), 0);
     if (made.ok()) return thread;
     thread.destroy();
     return made.error();
