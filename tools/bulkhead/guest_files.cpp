@@ -25,19 +25,18 @@ void build_linux_guest(const Layout& layout, const std::string& variant) {
     if (exit_status(child.wait()) != 0) throw Error(fmt::format("cannot make the guest {}{}", kLinuxPrefix, variant));
 }
 
-fs::path module_file(const Layout& layout, const std::string& name, const fs::path& manifest_directory) {
-    const fs::path program = layout.program(name);
-    if (fs::is_regular_file(program)) return program;
-    if (name.starts_with(kLinuxPrefix) && name.find('/') != std::string::npos) {
-        const auto variant = name.substr(kLinuxPrefix.size(), name.find('/') - kLinuxPrefix.size());
-        build_linux_guest(layout, variant);
+fs::path guest_file(const Layout& layout, const std::string& name, const fs::path& manifest_directory) {
+    const fs::path beside = manifest_directory / name;  // `name` alone if that is absolute
+    if (fs::is_regular_file(beside)) return beside;
+    const auto slash = name.find('/');
+    if (name.starts_with(kLinuxPrefix) && slash != std::string::npos) {
+        build_linux_guest(layout, name.substr(kLinuxPrefix.size(), slash - kLinuxPrefix.size()));
         const fs::path file = layout.guests() / name;
         if (fs::is_regular_file(file)) return file;
     }
-    const fs::path beside = manifest_directory / name;
-    if (fs::is_regular_file(beside)) return beside;
-    throw Error(fmt::format("boot module '{}': there is no such program in {} and no such file beside the manifest", name,
-                            (layout.build / "programs").string()));
+    throw Error(fmt::format("guest file '{}': neither beside the manifest nor among the guests of this build "
+                            "(linux-cloud/vmlinuz, linux-cloud/initrd, linux-generic/vmlinuz, linux-generic/initrd)",
+                            name));
 }
 
 }  // namespace bulkhead::tool

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The files behind boot module names.
+// The files behind a system's boot modules.
 #pragma once
 
 #include <filesystem>
@@ -9,11 +9,11 @@
 
 namespace bulkhead::tool {
 
-/// Finds the file of a boot module: a program of the build, a guest's file (linux-cloud/vmlinuz,
-/// linux-cloud/initrd, linux-generic/...; made when missing), or a file beside the manifest. Throws Error that names
-/// the module.
-[[nodiscard]] std::filesystem::path module_file(const Layout& layout, const std::string& name,
-                                                const std::filesystem::path& manifest_directory);
+/// Finds a guest's file as a manifest names it: an absolute path, a path beside the manifest, or one of the guests
+/// of this build (linux-cloud/vmlinuz, linux-cloud/initrd, linux-generic/...), which are made when missing. Throws
+/// Error that names it.
+[[nodiscard]] std::filesystem::path guest_file(const Layout& layout, const std::string& name,
+                                               const std::filesystem::path& manifest_directory);
 
 /// Fetches and builds one Linux guest ("cloud" or "generic"), if needed.
 void build_linux_guest(const Layout& layout, const std::string& variant);

@@ -10,8 +10,11 @@
 
 namespace bulkhead::tool {
 
-/// What the command line changes about the manifest's first virtual machine.
-struct GuestOverrides {
+/// What the command line says in the manifest's stead.
+struct ManifestOverrides {
+    std::optional<unsigned> machine_cpus = {};
+    std::optional<std::uint64_t> machine_memory_bytes = {};
+    // Of the first virtual machine:
     std::optional<unsigned> cpus = {};
     std::optional<std::uint64_t> memory_bytes = {};
     std::optional<std::string> command_line = {};
@@ -21,15 +24,21 @@ struct GuestOverrides {
 
 /// A manifest after compilation.
 struct CompiledSystem {
+    /// A boot module beside `init` and `manifest`.
+    struct Module {
+        std::string name;
+        std::string file;  ///< as the manifest or the override has it; for a program, its name
+        bool is_program;
+    };
+
     std::string manifest_bytes;
-    std::vector<std::string> modules;  ///< names of all boot modules it needs, beside init and manifest
-    std::string first_initrd;          ///< module name of the first virtual machine's initrd, if it has one
-    std::string first_kernel;          ///< and of its kernel
-    unsigned cpus_wanted = 1;          ///< the most CPUs anything in it uses
-    std::uint64_t guest_memory_bytes = 0;
+    std::vector<Module> modules;
+    std::string first_initrd;  ///< `file` of the first virtual machine's initrd; empty if it has none
+    unsigned machine_cpus = 1;
+    std::uint64_t machine_memory_bytes = 0;
 };
 
-/// Compiles the file; throws Error with all diagnostics as "file:line:column: message" lines.
-[[nodiscard]] CompiledSystem compile_system(const std::filesystem::path& file, const GuestOverrides& overrides);
+/// Compiles the file; throws Error with every diagnostic on a line of its own.
+[[nodiscard]] CompiledSystem compile_system(const std::filesystem::path& file, const ManifestOverrides& overrides);
 
 }  // namespace bulkhead::tool

@@ -37,7 +37,7 @@ void add_check_command(CLI::App& app, Action& action) {
         action = [file] {
             const auto system = compile_system(*file, {});
             std::printf("%s is right; it needs these boot modules:", file->c_str());
-            for (const auto& name : system.modules) std::printf(" %s", name.c_str());
+            for (const auto& module : system.modules) std::printf(" %s", module.name.c_str());
             std::printf("\n");
             return 0;
         };

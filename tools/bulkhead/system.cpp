@@ -13,9 +13,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// What the kernel, init, drivers and monitors need beside the guests.
-constexpr std::uint64_t kSystemMemory = mebibytes(256);
-
 /// A machine ready to start, and what belongs to it.
 struct PreparedRun {
     MachineOptions machine;
@@ -31,23 +28,25 @@ std::string exec_archive(const std::string& command, const std::string& token) {
     return std::move(archive).finish();
 }
 
-/// The modules of the image. With a command to run, the first guest's initrd is replaced by a longer one.
+/// Gives the first guest an initrd of its own that ends in the archive with the command.
+CompiledSystem compile_with_command(const Layout& layout, const SystemRequest& request, const fs::path& work,
+                                    const std::string& token) {
+    const auto system = compile_system(request.manifest, request.overrides);
+    if (system.first_initrd.empty()) throw Error("--exec needs a manifest whose first virtual machine has an initrd");
+    const auto initrd = guest_file(layout, system.first_initrd, fs::absolute(request.manifest).parent_path());
+    write_file(work / "initrd", join_archives(read_file(initrd), exec_archive(*request.exec_command, token)));
+    auto overrides = request.overrides;
+    overrides.initrd = work / "initrd";
+    return compile_system(request.manifest, overrides);
+}
+
 std::vector<BootModule> boot_modules(const Layout& layout, const SystemRequest& request, const CompiledSystem& system,
-                                     const fs::path& work, const std::string& token) {
+                                     const fs::path& work) {
     write_file(work / "manifest", system.manifest_bytes);
     std::vector<BootModule> modules{{"init", layout.program("init")}, {"manifest", work / "manifest"}};
     const fs::path directory = fs::absolute(request.manifest).parent_path();
-    for (const auto& name : system.modules) {
-        fs::path file;
-        if (name == system.first_kernel && !request.guest.kernel.empty()) file = request.guest.kernel;
-        else if (name == system.first_initrd && !request.guest.initrd.empty()) file = request.guest.initrd;
-        else file = module_file(layout, name, directory);
-        if (name == system.first_initrd && request.exec_command) {
-            const auto archive = exec_archive(*request.exec_command, token);
-            write_file(work / "initrd", join_archives(read_file(file), archive));
-            file = work / "initrd";
-        }
-        modules.push_back({name, file});
+    for (const auto& module : system.modules) {
+        modules.push_back({module.name, module.is_program ? layout.program(module.file) : guest_file(layout, module.file, directory)});
     }
     return modules;
 }
@@ -55,22 +54,20 @@ std::vector<BootModule> boot_modules(const Layout& layout, const SystemRequest& 
 PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path& work) {
     if (request.manifest.empty()) request.manifest = default_manifest(layout);
     if (!fs::is_regular_file(request.manifest)) throw Error(fmt::format("there is no manifest {}", request.manifest.string()));
-    const auto system = compile_system(request.manifest, request.guest);
-    if (request.exec_command && system.first_initrd.empty()) {
-        throw Error("--exec needs a virtual machine with an initrd in the manifest");
-    }
     PreparedRun run;
     run.exec_token = random_token();
+    const auto system = request.exec_command ? compile_with_command(layout, request, work, run.exec_token)
+                                             : compile_system(request.manifest, request.overrides);
     BootImage image;
     image.kernel = layout.kernel();
     image.command_line = "console=framed " + request.kernel_arguments;
-    image.modules = boot_modules(layout, request, system, work, run.exec_token);
+    image.modules = boot_modules(layout, request, system, work);
     run.machine.image = work / "boot.iso";
     build_iso(image, run.machine.image, work);
     run.machine.platform = request.platform;
     run.machine.work_directory = work;
-    run.machine.cpus = request.machine_cpus.value_or(system.cpus_wanted);
-    run.machine.memory_bytes = request.machine_memory.value_or(kSystemMemory + system.guest_memory_bytes);
+    run.machine.cpus = system.machine_cpus;
+    run.machine.memory_bytes = system.machine_memory_bytes;
     run.machine.uefi = request.uefi;
     run.machine.wait_for_gdb = request.wait_for_gdb;
     return run;
@@ -98,8 +95,8 @@ SessionResult run_program(const Layout& layout, const std::string& program, cons
     if (program != "none") image.modules.push_back({"init", layout.program(program)});
     MachineOptions options;
     options.platform = request.platform;
-    options.cpus = request.machine_cpus.value_or(request.guest.cpus.value_or(1));
-    options.memory_bytes = request.machine_memory.value_or(request.guest.memory_bytes.value_or(mebibytes(512)));
+    options.cpus = request.overrides.machine_cpus.value_or(request.overrides.cpus.value_or(1));
+    options.memory_bytes = request.overrides.machine_memory_bytes.value_or(mebibytes(512));
     options.image = work.path() / "boot.iso";
     options.work_directory = work.path();
     options.uefi = request.uefi;

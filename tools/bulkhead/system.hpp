@@ -18,11 +18,9 @@ namespace bulkhead::tool {
 struct SystemRequest {
     std::filesystem::path manifest = {};  ///< empty: the default system, one Debian guest
     Platform platform = Platform::QemuSvm;
-    GuestOverrides guest = {};
+    ManifestOverrides overrides = {};
     std::optional<std::string> exec_command = {};
     std::string kernel_arguments = {};               ///< appended to Bulkhead's command line
-    std::optional<unsigned> machine_cpus = {};       ///< default: as many as the system uses
-    std::optional<std::uint64_t> machine_memory = {};
     bool uefi = false;
     bool wait_for_gdb = false;
 };

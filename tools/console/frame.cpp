@@ -8,8 +8,9 @@ namespace bulkhead::tool {
 
 namespace {
 
-constexpr char kStart = '\x01';
-constexpr unsigned char kBias = 0x20;
+constexpr char kStart = protocol::frame_mark;
+constexpr unsigned kBias = protocol::frame_bias;
+constexpr std::size_t kMaximumPayload = protocol::max_frame_payload;
 
 unsigned unbiased(char byte) { return static_cast<unsigned char>(byte) - kBias; }
 
@@ -31,7 +32,7 @@ void FrameDemux::feed(std::string_view bytes) {
             }
             case State::Channel:
                 channel_number_ = unbiased(byte);
-                if (channel_number_ > kMaximumChannel) {
+                if (channel_number_ > protocol::max_frame_channel) {
                     deliver_header_as_text(std::string(1, kStart));
                     break;
                 }
@@ -40,7 +41,7 @@ void FrameDemux::feed(std::string_view bytes) {
                 break;
             case State::Length:
                 wanted_ = unbiased(byte);
-                if (wanted_ == 0 || wanted_ > kMaximumFramePayload) {
+                if (wanted_ == 0 || wanted_ > kMaximumPayload) {
                     deliver_header_as_text(std::string{kStart, static_cast<char>(kBias + channel_number_)});
                     break;
                 }
@@ -82,7 +83,7 @@ void FrameDemux::deliver_header_as_text(std::string_view rest) {
 std::string encode_frames(unsigned channel, std::string_view bytes) {
     std::string frames;
     while (!bytes.empty()) {
-        const auto part = bytes.substr(0, kMaximumFramePayload);
+        const auto part = bytes.substr(0, kMaximumPayload);
         frames += kStart;
         frames += static_cast<char>(kBias + channel);
         frames += static_cast<char>(kBias + part.size());

@@ -12,10 +12,9 @@
 #include <string>
 #include <string_view>
 
-namespace bulkhead::tool {
+#include "protocol/console.hpp"
 
-constexpr unsigned kMaximumChannel = 94;
-constexpr unsigned kMaximumFramePayload = 95;
+namespace bulkhead::tool {
 
 /// Takes a byte stream apart; works on pieces of any size.
 class FrameDemux {

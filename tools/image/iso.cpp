@@ -52,6 +52,7 @@ std::string grub_configuration(const BootImage& image) {
     // No menu: the commands run as the file is read. GRUB's own errors appear on the serial line.
     std::string text =
         "serial --unit=0 --speed=115200\n"
+        "terminfo serial dumb\n"
         "terminal_output serial\n";
     text += fmt::format("multiboot2 /kernel {}\n", quote_words(image.command_line));
     for (std::size_t index = 0; index < image.modules.size(); ++index) {

@@ -33,6 +33,7 @@ TEST(GrubConfiguration, NamesModulesByNumberAndQuotesWords) {
     const BootImage image{"kernel", "console=com1  a'b", {{"init", "x"}, {"vm/initrd", "y", "one two"}}};
     EXPECT_EQ(grub_configuration(image),
               "serial --unit=0 --speed=115200\n"
+              "terminfo serial dumb\n"
               "terminal_output serial\n"
               "multiboot2 /kernel 'console=com1' 'a'\\''b'\n"
               "module2 /module/0 'init'\n"
