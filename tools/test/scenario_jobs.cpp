@@ -41,8 +41,8 @@ std::vector<CaseResult> run_scenario(const ScenarioRun& run, const Layout& layou
     if (!run.scenario.system.empty()) request.manifest = layout.source / run.scenario.system;
     request.platform = run.platform;
     request.uefi = run.scenario.uefi;
-    request.guest.cpus = run.cpus;
-    if (!run.scenario.cmdline.empty()) request.guest.command_line = run.scenario.cmdline;
+    request.overrides.cpus = run.cpus;
+    if (!run.scenario.cmdline.empty()) request.overrides.command_line = run.scenario.cmdline;
     request.kernel_arguments = run.scenario.kernel_arguments;
     if (!run.scenario.exec.empty()) request.exec_command = run.scenario.exec;
 

@@ -84,7 +84,14 @@ std::vector<CaseResult> run_system_test(const SystemRun& run, unsigned timeout_s
     if (!ended.problem.empty()) why_missing += ": " + ended.problem;
     else if (!plan.done()) why_missing += fmt::format(": the run ended with status {} before its `done`", ended.status);
     why_missing += "\nlog: " + log.file().string();
-    return reconcile(expected, reported, why_missing);
+    auto results = reconcile(expected, reported, why_missing);
+    // All cases may have passed before the kernel panicked or the program failed.
+    const bool any_failed = std::any_of(results.begin(), results.end(), [](const auto& result) { return result.outcome == Outcome::Failed; });
+    if (!any_failed && (ended.status != 0 || !ended.problem.empty())) {
+        const auto problem = ended.problem.empty() ? fmt::format("the run ended with status {}", ended.status) : ended.problem;
+        results.push_back({case_name(run.job_name, "end"), Outcome::Failed, problem + "\nlog: " + log.file().string()});
+    }
+    return results;
 }
 
 /// A job that only says what is wrong with a program.
