@@ -9,6 +9,7 @@
 #define SELECTOR_USER_STACK_SYSRET 0x23
 #define SELECTOR_USER_STACK_SYSEXIT 0x33
 #define SELECTOR_TASK_STATE 0x38
+#define SELECTOR_AP_CODE_32 0x18  // of the table that application processors start with
 
 // RegisterFrame; behind it, in the thread object, stands the stack to continue on.
 #define FRAME_ERROR_CODE 128
@@ -19,12 +20,15 @@
 
 // CPU block, and members of Cpu.
 #define CPU_BLOCK_SIZE 0x10000
+#define CPU_STACK_TOP 0x7000
 #define CPU_TASK_STATE 8
 #define CPU_KERNEL_STACK_TOP 16
 #define TASK_STATE_RSP0 4
 
 // Where an application processor starts; must be a page below 1 MiB.
 #define AP_TRAMPOLINE 0x8000
+// Where a copy of the ACPI root pointer is kept when firmware has none below 1 MiB.
+#define ACPI_ROOT_POINTER_COPY 0x9000
 
 // The image: linked 1 MiB above this.
 #define IMAGE_BASE 0xffffffff80000000

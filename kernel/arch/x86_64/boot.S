@@ -186,7 +186,7 @@ boot_stack_end:
 .balign CPU_BLOCK_SIZE
 .global boot_block
 boot_block:
-    .skip 0x8000
+    .skip CPU_STACK_TOP
 boot_block_stack_top:
 
 .section .note.GNU-stack, "", @progbits

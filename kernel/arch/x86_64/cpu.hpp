@@ -30,6 +30,15 @@ struct CpuBlock {
     static constexpr uint64_t interrupt_stack_top(unsigned index) {
         return (interrupt_stack_first_page + 2 * index + 1) * page_size_bytes;
     }
+    static constexpr bool is_interrupt_stack_page(uint64_t page) {
+        return page >= interrupt_stack_first_page && page < interrupt_stack_first_page + 2 * interrupt_stacks &&
+               page % 2 == interrupt_stack_first_page % 2;
+    }
+    static constexpr bool is_stack_page(uint64_t page) {
+        return (page >= stack_first_page && page < stack_first_page + stack_pages) || is_interrupt_stack_page(page);
+    }
+    /// Whether the byte at this offset of the block belongs to a stack.
+    static constexpr bool is_stack(uint64_t offset) { return offset < size_bytes && is_stack_page(offset >> page_shift); }
 };
 
 /// The stacks the CPU switches to by itself, whatever ran before: IST index minus one.
@@ -79,7 +88,6 @@ struct Cpu {
     TaskState* task_state = nullptr;
     DescriptorTable descriptors{};
     std::atomic<bool> online{false};    // read by other CPUs
-    std::atomic<bool> stopped{false};   // set when a panic elsewhere stopped this CPU; read by that one
 
     /// The CPU that executes this.
     static Cpu& current() {
@@ -92,10 +100,12 @@ struct Cpu {
 
     /// Makes TSS.RSP0 point to the end of the frame that the next entry from ring 3 fills.
     void set_user_frame_end(uint64_t address) { task_state_segment->rsp[0] = address; }
-    /// Gives the TSS its limit with or without the I/O bitmap, and reloads TR: a VM exit cuts the limit to 67h.
-    void load_task_register_with_ports(bool ports);
+    /// Loads TR with or without the I/O bitmap within the limit. Needed after a VM exit too, which cuts the limit to
+    /// 67h (SDM vol. 3C, 28.5.2).
+    void load_task_register(bool with_ports);
 };
 static_assert(sizeof(Cpu) <= CpuBlock::data_pages * page_size_bytes);
+static_assert(CpuBlock::stack_top == CPU_STACK_TOP);
 static_assert(offsetof(Cpu, task_state_segment) == CPU_TASK_STATE);
 static_assert(offsetof(Cpu, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
 static_assert(offsetof(x86::TaskStateSegment, rsp) == TASK_STATE_RSP0);

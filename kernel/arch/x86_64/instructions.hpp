@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "hw/x86/cpuid.hpp"
 #include "hw/x86/descriptor.hpp"
 #include "hw/x86/msr.hpp"
 
@@ -18,19 +19,19 @@ inline void write_msr(x86::Msr msr, uint64_t value) {
     asm volatile("wrmsr" : : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32)) : "memory");
 }
 
-/// Names a continuation for a fault (#GP, #PF) at local label 1; see fixup.cpp.
+/// Names a continuation for a fault (#GP, #PF) at local label 1, right before it; see interrupt.cpp.
 #define FIXUP_1_TO_2                       \
     ".pushsection .fixup_table, \"a\"\n\t" \
-    ".quad 1b, 2b\n\t"                     \
+    ".quad 1b, 2f\n\t"                     \
     ".popsection\n\t"
 
 /// False if the CPU refused the register or the value.
 [[nodiscard]] inline bool write_msr_checked(x86::Msr msr, uint64_t value) {
     uint64_t failed = 1;
     asm volatile(
-        "1: wrmsr\n\t"
+        "1: wrmsr\n\t" FIXUP_1_TO_2
         "xor %k[failed], %k[failed]\n\t"
-        "2:\n\t" FIXUP_1_TO_2
+        "2:\n\t"
         : [failed] "+r"(failed)
         : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
         : "memory", "cc");
@@ -41,9 +42,9 @@ inline void write_msr(x86::Msr msr, uint64_t value) {
     uint64_t failed = 1;
     uint32_t low = 0, high = 0;
     asm volatile(
-        "1: rdmsr\n\t"
+        "1: rdmsr\n\t" FIXUP_1_TO_2
         "xor %k[failed], %k[failed]\n\t"
-        "2:\n\t" FIXUP_1_TO_2
+        "2:\n\t"
         : [failed] "+r"(failed), "+a"(low), "+d"(high)
         : "c"(msr)
         : "memory", "cc");
@@ -54,9 +55,9 @@ inline void write_msr(x86::Msr msr, uint64_t value) {
 [[nodiscard]] inline bool write_xcr0_checked(uint64_t value) {
     uint64_t failed = 1;
     asm volatile(
-        "1: xsetbv\n\t"
+        "1: xsetbv\n\t" FIXUP_1_TO_2
         "xor %k[failed], %k[failed]\n\t"
-        "2:\n\t" FIXUP_1_TO_2
+        "2:\n\t"
         : [failed] "+r"(failed)
         : "c"(0), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
         : "memory", "cc");
@@ -101,6 +102,12 @@ inline void write_dr7(uint64_t value) { asm volatile("mov %0, %%dr7" : : "r"(val
 
 inline void invalidate_page(uint64_t address) {
     asm volatile("invlpg %0" : : "m"(*reinterpret_cast<const char*>(address)) : "memory");
+}
+
+inline x86::CpuidResult cpuid(uint32_t leaf, uint32_t subleaf = 0) {
+    x86::CpuidResult r;
+    asm volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(subleaf));
+    return r;
 }
 
 inline uint64_t read_tsc() {

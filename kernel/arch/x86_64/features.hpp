@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the CPU can do, asked once on the bootstrap processor. Constant after boot; all CPUs are taken to be alike.
+#pragma once
+
+#include <cstdint>
+
+#include "abi/layout.hpp"
+
+namespace bulkhead::kernel {
+
+struct CpuFeatures {
+    abi::ProcessorVendor vendor = abi::ProcessorVendor::Unknown;
+    uint8_t physical_address_bits = 36;
+    bool hypervisor = false;  // we run as somebody's guest
+    bool global_pages = false;
+    bool pages_1g = false;
+    bool x2apic = false;
+    bool tsc_deadline = false;
+    bool invariant_tsc = false;
+    bool xsave = false;
+    bool fs_gs_base = false;
+    bool pcid = false;
+    bool invpcid = false;
+    bool smep = false;
+    bool smap = false;
+    bool umip = false;
+    bool protection_keys = false;
+    bool rdtscp = false;
+    bool vmx = false;
+    bool svm = false;
+};
+
+const CpuFeatures& cpu_features();
+
+/// Asks the CPU and refuses one that lacks what the kernel cannot do without.
+void detect_cpu_features();
+/// Puts STAC and CLAC where SMAP exists. While the boot tables still allow to write to the text.
+void patch_user_access();
+/// CR0, CR4 and EFER of this CPU as the kernel wants them.
+void enable_cpu_features();
+
+}  // namespace bulkhead::kernel

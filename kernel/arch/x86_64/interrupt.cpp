@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/arch/x86_64/interrupt.hpp"
+
+#include <array>
+#include <span>
+
+#include "hw/x86/control_register.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/debug/panic.hpp"
+#include "kernel/platform/local_apic.hpp"
+
+namespace bulkhead::kernel {
+namespace {
+
+constexpr unsigned vectors = 256;
+constexpr uint64_t stub_bytes = 16;
+
+struct FixupEntry {
+    uint64_t fault_rip;
+    uint64_t continue_rip;
+};
+
+extern "C" const char interrupt_stubs[];
+extern "C" const FixupEntry fixup_table_start[], fixup_table_end[];
+
+[[gnu::section(".boot_constants")]] constinit std::array<x86::InterruptGate, vectors> table{};
+
+/// IST index of a vector, 0 for the ordinary stack.
+constexpr unsigned stack_of(unsigned vector) {
+    switch (static_cast<x86::Exception>(vector)) {
+        case x86::Exception::NonMaskable: return 1 + static_cast<unsigned>(InterruptStack::NonMaskable);
+        case x86::Exception::DoubleFault: return 1 + static_cast<unsigned>(InterruptStack::DoubleFault);
+        case x86::Exception::MachineCheck: return 1 + static_cast<unsigned>(InterruptStack::MachineCheck);
+        case x86::Exception::Debug: return 1 + static_cast<unsigned>(InterruptStack::Debug);
+        default: return 0;
+    }
+}
+
+/// INT3 and INTO are for programs; any other INT n of theirs is #GP.
+constexpr unsigned privilege_of(unsigned vector) {
+    const auto exception = static_cast<x86::Exception>(vector);
+    return exception == x86::Exception::Breakpoint || exception == x86::Exception::Overflow ? 3 : 0;
+}
+
+/// Whether the instruction was expected to fault; then the frame continues elsewhere.
+bool fix_up(RegisterFrame& frame) {
+    for (const FixupEntry& entry : std::span{fixup_table_start, fixup_table_end}) {
+        if (entry.fault_rip != frame.rip) continue;
+        frame.rip = entry.continue_rip;
+        return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+void build_interrupt_table() {
+    for (unsigned vector = 0; vector < vectors; ++vector) {
+        const auto handler = reinterpret_cast<uint64_t>(interrupt_stubs) + vector * stub_bytes;
+        table[vector] =
+            x86::InterruptGate::create(handler, SELECTOR_KERNEL_CODE, stack_of(vector), privilege_of(vector));
+    }
+}
+
+void load_interrupt_table() { load_idt({sizeof(table) - 1, reinterpret_cast<uint64_t>(table.data())}); }
+
+[[gnu::weak]] void external_interrupt_in_kernel(uint8_t) { LocalApic::end_of_interrupt(); }
+[[gnu::weak]] void non_maskable_interrupt(RegisterFrame&) {}
+
+extern "C" void interrupt_from_kernel(RegisterFrame& frame) {
+    if (frame.vector == Vectors::spurious) return;  // not acknowledged: SDM vol. 3A, 11.9
+    if (frame.vector >= Vectors::first_external) return external_interrupt_in_kernel(static_cast<uint8_t>(frame.vector));
+    switch (static_cast<x86::Exception>(frame.vector)) {
+        case x86::Exception::Debug:
+            // A MOV SS of ring 3 can defer its #DB to the first instruction of an entry path, and TF survives
+            // SYSENTER. Neither is a reason to stop; the kernel itself sets no breakpoints.
+            write_dr6(read_dr6() & ~uint64_t{0xf | 1u << 14});
+            frame.rflags &= ~x86::Rflags::Trap::mask;
+            return;
+        case x86::Exception::GeneralProtection:
+        case x86::Exception::PageFault:
+            if (fix_up(frame)) return;
+            break;
+        default:
+            break;
+    }
+    panic_with_frame("unexpected exception in the kernel", frame);
+}
+
+/// NMI, #DF and #MC of either ring, on their own stacks.
+extern "C" void interrupt_on_own_stack(RegisterFrame& frame) {
+    if (frame.vector != static_cast<uint64_t>(x86::Exception::NonMaskable)) {
+        panic_with_frame(frame.vector == static_cast<uint64_t>(x86::Exception::DoubleFault) ? "double fault" : "machine check",
+                         frame);
+    }
+    stop_if_panicking();
+    non_maskable_interrupt(frame);
+}
+
+extern "C" [[gnu::weak]] void interrupt_from_user(RegisterFrame& frame) {
+    panic_with_frame("interrupt from user space, but there are no threads", frame);
+}
+
+}  // namespace bulkhead::kernel

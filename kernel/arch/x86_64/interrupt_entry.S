@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// Interrupts and exceptions: 256 stubs that make every frame look the same, and the four ways on from there.
+//   ring 3             the CPU pushed into the thread (TSS.RSP0); go on with the stack named behind the frame
+//   ring 0             the frame is on the current stack
+//   NMI, #DF, #MC      have stacks of their own (IST) and may strike anywhere, between any two instructions below
+//   #DB                has one too (MOV SS defers it into ring 0); one of ring 3 is moved into the thread
+// The kernel runs with IF=0; the CPU clears TF, NT and RF on entry, DF and AC are cleared here.
+#include "kernel/arch/x86_64/asm_offsets.h"
+#include "kernel/arch/x86_64/user_access.h"
+
+.section .text.interrupt_entry, "ax"
+
+.macro save_registers
+    push %r11
+    push %rcx
+    push %rdx
+    push %rbp
+    push %rax
+    push %rdi
+    push %rsi
+    push %r8
+    push %r9
+    push %r10
+    push %rbx
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    cld
+    user_access_end
+.endm
+
+.macro restore_registers_and_return
+    pop %r15
+    pop %r14
+    pop %r13
+    pop %r12
+    pop %rbx
+    pop %r10
+    pop %r9
+    pop %r8
+    pop %rsi
+    pop %rdi
+    pop %rax
+    pop %rbp
+    pop %rdx
+    pop %rcx
+    pop %r11
+    add $16, %rsp                       // vector and error code
+    iretq
+.endm
+
+// Error codes: SDM vol. 3A, 6.15: #DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP, and AMD's #VC and #SX.
+.balign 16
+.global interrupt_stubs
+interrupt_stubs:
+.set vector, 0
+.rept 256
+    .balign 16
+    .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
+    push $0
+    .endif
+    push $vector
+    .if vector == 1
+    jmp debug_entry
+    .elseif vector == 2 || vector == 8 || vector == 18
+    jmp own_stack_entry
+    .else
+    jmp common_entry
+    .endif
+    .set vector, vector + 1
+.endr
+
+common_entry:
+    save_registers
+    testb $3, FRAME_CS(%rsp)
+    jz from_kernel
+    mov %rsp, %rdi
+    mov FRAME_SIZE(%rsp), %rsp          // behind the frame in the thread: the kernel stack
+    xor %ebp, %ebp
+    call interrupt_from_user
+    ud2
+from_kernel:
+    mov %rsp, %rdi
+    call interrupt_from_kernel
+    restore_registers_and_return
+
+own_stack_entry:
+    save_registers
+    mov %rsp, %rdi
+    call interrupt_on_own_stack
+    restore_registers_and_return
+
+debug_entry:
+    save_registers
+    testb $3, FRAME_CS(%rsp)
+    jz from_kernel
+    mov %rsp, %rsi                      // frame on the IST stack
+    mov %rsp, %rax
+    and $-CPU_BLOCK_SIZE, %rax
+    mov CPU_TASK_STATE(%rax), %rax
+    mov TASK_STATE_RSP0(%rax), %rdi
+    sub $FRAME_SIZE, %rdi               // frame in the thread
+    mov %rdi, %rdx
+    mov $FRAME_WORDS, %ecx
+    rep movsq
+    mov (%rdi), %rsp
+    mov %rdx, %rdi
+    xor %ebp, %ebp
+    call interrupt_from_user
+    ud2
+
+// void return_to_user(RegisterFrame&). An NMI in here is harmless: it has its own stack.
+.global return_to_user
+return_to_user:
+    mov %rdi, %rsp
+    restore_registers_and_return
+
+.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting the other processors. The bootstrap processor starts one at a time and waits for it; each then waits for
+// `released`.
+#include <atomic>
+
+#include "kernel/arch/x86_64/cpu_setup.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/debug/log.hpp"
+#include "kernel/memory/kernel_space.hpp"
+#include "kernel/platform/acpi.hpp"
+#include "kernel/platform/local_apic.hpp"
+#include "kernel/platform/timer.hpp"
+
+namespace bulkhead::kernel {
+namespace {
+
+constexpr uint64_t init_delay_us = 10'000;     // SDM vol. 3A, 9.4.4.1
+constexpr uint64_t startup_delay_us = 200;
+constexpr uint64_t online_timeout_us = 1'000'000;
+
+struct TrampolineParameters {
+    uint64_t root;
+    uint64_t stack;
+    uint64_t entry;
+};
+
+extern "C" const char ap_trampoline_start[], ap_trampoline_end[], ap_trampoline_parameters[];
+
+constinit std::atomic<bool> released{false};
+
+void place_trampoline(const Cpu& cpu) {
+    auto* place = direct_map<char>(PhysicalAddress{AP_TRAMPOLINE});
+    __builtin_memcpy(place, ap_trampoline_start, static_cast<std::size_t>(ap_trampoline_end - ap_trampoline_start));
+    const TrampolineParameters parameters{.root = kernel_root().value(),
+                                          .stack = cpu.kernel_stack_top,
+                                          .entry = reinterpret_cast<uint64_t>(&cpu_main)};
+    __builtin_memcpy(place + (ap_trampoline_parameters - ap_trampoline_start), &parameters, sizeof(parameters));
+}
+
+bool wait_until_online(const Cpu& cpu, uint64_t microseconds) {
+    const uint64_t end = read_tsc() + tsc_from_microseconds(microseconds);
+    while (!cpu.online.load(std::memory_order_acquire)) {
+        if (read_tsc() > end) return false;
+        cpu_relax();
+    }
+    return true;
+}
+
+bool start(Cpu& cpu) {
+    place_trampoline(cpu);
+    LocalApic::send_init(cpu.apic_id);
+    delay_microseconds(init_delay_us);
+    LocalApic::send_startup(cpu.apic_id, PhysicalAddress{AP_TRAMPOLINE});
+    if (wait_until_online(cpu, startup_delay_us)) return true;
+    LocalApic::send_startup(cpu.apic_id, PhysicalAddress{AP_TRAMPOLINE});
+    return wait_until_online(cpu, online_timeout_us);
+}
+
+}  // namespace
+
+void start_other_cpus(const AcpiInformation& acpi) {
+    map_trampoline();
+    const uint32_t own_id = Cpu::current().apic_id;
+    for (const uint32_t apic_id : acpi.apic_ids) {
+        if (apic_id == own_id) continue;
+        if (apic_id > LocalApic::highest_id() || cpu_count() == max_cpus) continue;
+        const unsigned id = cpu_count();
+        if (!map_cpu(id)) {
+            log("bulkhead: no memory for CPU {} (APIC ID {}) and those behind it", id, apic_id);
+            break;
+        }
+        // A processor that comes too late would use a block of another one: it is not waited for, none is started
+        // after it.
+        if (!start(prepare_cpu(id, apic_id))) {
+            log("bulkhead: the processor with APIC ID {} does not start; going on with {} CPUs", apic_id, id);
+            break;
+        }
+    }
+    unmap_trampoline();
+}
+
+void release_other_cpus() { released.store(true, std::memory_order_release); }
+
+extern "C" void cpu_main(Cpu& cpu) {
+    set_up_this_cpu(cpu);
+    LocalApic::enable();
+    timer_enable();
+    announce_this_cpu(cpu);
+    while (!released.load(std::memory_order_acquire)) cpu_relax();
+    write_cr3(kernel_root().value());  // forgets the trampoline
+    cpu_idle_forever(cpu);
+}
+
+[[gnu::weak]] void cpu_idle_forever(Cpu&) {
+    for (;;) asm volatile("sti; hlt; cli" : : : "memory");
+}
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/memory/kernel_space.hpp"
+
+#include "base/result.hpp"
+#include "kernel/arch/x86_64/features.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/arch/x86_64/spin_lock.hpp"
+#include "kernel/memory/kernel_pages.hpp"
+#include "kernel/platform/halt.hpp"
+
+namespace bulkhead::kernel {
+namespace {
+
+using x86::CacheMode;
+using x86::HostPageFormat;
+using x86::PageAccess;
+
+constexpr unsigned root_entries = 512;
+constexpr unsigned first_kernel_entry = root_entries / 2;
+
+extern "C" const char image_physical_start[], text_start[], text_end[], rodata_end[], image_end[];
+
+/// Tables of the kernel's half come from the pool and stay.
+struct KernelTableSource {
+    std::optional<PhysicalAddress> allocate() { return allocate_cleared_page(); }
+    void release(PhysicalAddress page) { free_pages(page); }
+    void retire(PhysicalAddress page) { free_pages(page); }
+};
+
+struct KernelSpace {
+    PhysicalAddress root;
+    uint64_t next_device_page = device_region_base;
+
+    HostPageTable table() const { return {root, host_page_format(), DirectMapMemory{}, true}; }
+
+    [[nodiscard]] bool map(uint64_t virtual_address, PhysicalAddress physical, uint64_t size, PageAccess access) {
+        KernelTableSource source;
+        for (uint64_t done = 0; done < size;) {
+            const auto progress = table().map(virtual_address + done, physical + done, size - done, access, source);
+            done += progress.bytes;
+            if (progress.exhausted) return false;
+        }
+        return true;
+    }
+};
+
+constinit SpinLocked<KernelSpace> space;
+
+void map_at_boot(uint64_t virtual_address, PhysicalAddress physical, uint64_t size, PageAccess access) {
+    if (!space.unlocked().map(virtual_address, physical, size, access)) {
+        refuse_machine("too little memory for the kernel's page tables");
+    }
+}
+
+/// Text is executable, not writable; data is writable, not executable; constants are neither.
+void map_image() {
+    const auto map_part = [](const char* start, const char* end, PageAccess access) {
+        const auto address = reinterpret_cast<uint64_t>(start);
+        map_at_boot(address, PhysicalAddress{address - image_base}, static_cast<uint64_t>(end - start), access);
+    };
+    map_part(text_start, text_end, {.execute = true, .global = true});
+    map_part(text_end, rodata_end, {.global = true});
+    map_part(rodata_end, image_end, {.write = true, .global = true});
+}
+
+/// Gives the regions that grow later their entry in the root table now, before roots are copied.
+void fill_root_entries() {
+    const DirectMapMemory memory;
+    for (const uint64_t base : {cpu_region_base, task_state_region_base, device_region_base, object_region_base}) {
+        const unsigned index = (base >> 39) % root_entries;
+        const auto table = allocate_cleared_page();
+        if (!table) refuse_machine("too little memory for the kernel's page tables");
+        memory.write(space.unlocked().root + index * sizeof(uint64_t), HostPageFormat::make_table(*table));
+    }
+}
+
+}  // namespace
+
+x86::HostPageFormat host_page_format() {
+    x86::HostPageFormat format;
+    format.largest_page_level = cpu_features().pages_1g ? 2 : 1;
+    return format;
+}
+
+Range image_range() {
+    const auto start = reinterpret_cast<uint64_t>(image_physical_start);
+    return *Range::create(start, reinterpret_cast<uint64_t>(image_end) - image_base - start);
+}
+
+void build_kernel_space(std::span<const Range> ram) {
+    const auto root = allocate_cleared_page();
+    if (!root) refuse_machine("too little memory for the kernel's page tables");
+    space.unlocked().root = *root;
+    map_image();
+    for (const Range& range : ram) {
+        const PhysicalAddress start = PhysicalAddress{range.start()}.align_down(page_size_bytes);
+        const PhysicalAddress end = PhysicalAddress{range.end()}.align_up(page_size_bytes);
+        map_at_boot(direct_map_base + start.value(), start, end - start, {.write = true, .global = true});
+    }
+    fill_root_entries();
+    write_cr3(root->value());
+}
+
+PhysicalAddress kernel_root() { return space.unlocked().root; }
+
+void initialize_root_table(PhysicalAddress root) {
+    const DirectMapMemory memory;
+    for (unsigned i = first_kernel_entry; i < root_entries; ++i) {
+        const uint64_t offset = i * sizeof(uint64_t);
+        memory.write(root + offset, memory.read(kernel_root() + offset));
+    }
+}
+
+volatile void* map_device(PhysicalAddress address, uint64_t size) {
+    const PhysicalAddress start = address.align_down(page_size_bytes);
+    const uint64_t bytes = (address + size).align_up(page_size_bytes) - start;
+    const auto guard = space.lock();
+    const uint64_t at = guard->next_device_page;
+    const PageAccess access{.write = true, .global = true, .cache = CacheMode::Uncached};
+    if (!guard->map(at, start, bytes, access)) return nullptr;
+    guard->next_device_page += bytes + page_size_bytes;
+    return reinterpret_cast<volatile void*>(at + address.page_offset());
+}
+
+bool map_kernel_pages(uint64_t address, uint64_t size) {
+    const auto guard = space.lock();
+    for (uint64_t done = 0; done < size; done += page_size_bytes) {
+        const auto page = allocate_cleared_page();
+        if (!page) return false;
+        if (!guard->map(address + done, *page, page_size_bytes, {.write = true, .global = true})) {
+            free_pages(*page);
+            return false;
+        }
+    }
+    return true;
+}
+
+void map_trampoline() {
+    const PhysicalAddress page{AP_TRAMPOLINE};
+    map_at_boot(page.value(), page, page_size_bytes, {.execute = true});
+}
+
+void unmap_trampoline() {
+    KernelTableSource source;
+    const auto guard = space.lock();
+    // The tables behind it are freed at once: the CPUs that used them flush before they do anything else.
+    HostPageTable low_half{guard->root, host_page_format(), DirectMapMemory{}};
+    (void)low_half.unmap(AP_TRAMPOLINE, page_size_bytes, source);  // one page: no split, one step
+    write_cr3(guard->root.value());
+}
+
+}  // namespace bulkhead::kernel

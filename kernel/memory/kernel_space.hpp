@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel's half of the address space: built at boot by the bootstrap processor, then changed only by the functions
+// below, under one lock. Every root table shares the tables under it, so a change shows in all spaces at once.
+// New mappings need no TLB flush; nothing here is ever unmapped.
+#pragma once
+
+#include <atomic>
+#include <span>
+
+#include "base/address.hpp"
+#include "base/range.hpp"
+#include "kernel/arch/x86_64/layout.hpp"
+#include "kernel/memory/page_table.hpp"
+
+namespace bulkhead::kernel {
+
+/// Table entries through the direct map. Stores are releases: a walker that sees a link sees the table behind it.
+struct DirectMapMemory {
+    uint64_t read(PhysicalAddress entry) const {
+        return std::atomic_ref{*direct_map<uint64_t>(entry)}.load(std::memory_order_relaxed);
+    }
+    void write(PhysicalAddress entry, uint64_t value) const {
+        std::atomic_ref{*direct_map<uint64_t>(entry)}.store(value, std::memory_order_release);
+    }
+};
+
+using HostPageTable = PageTable<x86::HostPageFormat, DirectMapMemory>;
+using NestedPageTable = PageTable<x86::NestedPageFormat, DirectMapMemory>;
+using ExtendedPageTable = PageTable<x86::ExtendedPageFormat, DirectMapMemory>;
+
+/// The page sizes this CPU's host tables may use.
+x86::HostPageFormat host_page_format();
+
+/// Builds the kernel's tables and loads them on this CPU. `ram` are the ranges the direct map shall show.
+void build_kernel_space(std::span<const Range> ram);
+
+/// The root table without user mappings: what idle CPUs run on. Below 4 GiB.
+PhysicalAddress kernel_root();
+/// Fills a cleared page so that it can be the root of a user space: copies the kernel's entries.
+void initialize_root_table(PhysicalAddress root);
+
+/// Device registers, uncached; at most 4 KiB aligned pages around [address, +size) are mapped. Null if the kernel has
+/// no page left. For boot: mappings are never undone.
+volatile void* map_device(PhysicalAddress address, uint64_t size);
+/// Maps fresh cleared pages at [address, +size) of the CPU, task state or object regions; false if there are none.
+[[nodiscard]] bool map_kernel_pages(uint64_t address, uint64_t size);
+
+/// The identity mapping of the page through which other processors enter long mode; boot only.
+void map_trampoline();
+void unmap_trampoline();
+
+/// The image's place in physical memory.
+Range image_range();
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// A bounded set of disjoint ranges of physical memory, for boot: start with what firmware says, subtract what is taken.
+// Not synchronised.
+#pragma once
+
+#include <algorithm>
+
+#include "base/address.hpp"
+#include "base/range.hpp"
+#include "base/static_vector.hpp"
+
+namespace bulkhead::kernel {
+
+template <std::size_t Capacity>
+class RegionList {
+  public:
+    const Range* begin() const { return ranges_.begin(); }
+    const Range* end() const { return ranges_.end(); }
+    std::size_t size() const { return ranges_.size(); }
+    bool full() const { return ranges_.full(); }
+
+    /// Adds a range without what is in the list already; drops what does not fit any more.
+    void add(const Range& range) {
+        RegionList rest;
+        (void)rest.ranges_.push_back(range);
+        for (const Range& known : ranges_) rest.subtract(known);
+        for (const Range& part : rest.ranges_) (void)ranges_.push_back(part);
+    }
+
+    /// Takes `hole` out of every range. When a range would have to be split in a full list, its smaller part goes.
+    void subtract(const Range& hole) {
+        if (hole.empty()) return;
+        for (std::size_t i = 0; i < ranges_.size();) {
+            const Range range = ranges_[i];
+            if (!range.overlaps(hole)) {
+                ++i;
+                continue;
+            }
+            const Range left = between(range.start(), hole.start());
+            const Range right = between(hole.end(), range.end());
+            ranges_[i] = ranges_.back();
+            ranges_.pop_back();
+            put_parts(left, right);
+        }
+    }
+
+    /// Shrinks every range to whole pages.
+    void round_to_pages() {
+        for (std::size_t i = 0; i < ranges_.size();) {
+            const uint64_t start = align_up(ranges_[i].start(), page_size_bytes);
+            const uint64_t end = align_down(ranges_[i].end(), page_size_bytes);
+            if (start < end && start >= ranges_[i].start()) {
+                ranges_[i++] = between(start, end);
+            } else {
+                ranges_[i] = ranges_.back();
+                ranges_.pop_back();
+            }
+        }
+    }
+
+    void sort_largest_first() {
+        std::sort(ranges_.begin(), ranges_.end(), [](const Range& a, const Range& b) {
+            return a.size() != b.size() ? a.size() > b.size() : a.start() < b.start();
+        });
+    }
+
+    uint64_t total_bytes() const {
+        uint64_t sum = 0;
+        for (const Range& range : ranges_) sum += range.size();
+        return sum;
+    }
+
+  private:
+    static Range between(uint64_t start, uint64_t end) {
+        return start < end ? *Range::create(start, end - start) : Range{};
+    }
+    void put_parts(const Range& left, const Range& right) {
+        const Range& larger = left.size() >= right.size() ? left : right;
+        const Range& smaller = left.size() >= right.size() ? right : left;
+        if (!larger.empty()) (void)ranges_.push_back(larger);
+        if (!smaller.empty()) (void)ranges_.push_back(smaller);
+    }
+
+    StaticVector<Range, Capacity> ranges_;
+};
+
+}  // namespace bulkhead::kernel

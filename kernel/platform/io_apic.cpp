@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/platform/io_apic.hpp"
+
+#include "hw/x86/apic.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/arch/x86_64/interrupt.hpp"
+#include "kernel/arch/x86_64/spin_lock.hpp"
+#include "kernel/memory/kernel_space.hpp"
+
+namespace bulkhead::kernel {
+namespace {
+
+using x86::IoApicRedirection;
+using x86::IoApicRegister;
+
+constexpr uint32_t isa_lines = 16;
+constexpr uint32_t highest_destination = 254;
+constexpr uint32_t max_pins = 120;
+
+class IoApic {
+  public:
+    IoApic() = default;
+    IoApic(volatile void* registers, uint32_t first)
+        : registers_{static_cast<volatile std::byte*>(registers)}, first_{first} {
+        const auto last = static_cast<uint32_t>(IoApicRegister::LastPin::read(read(IoApicRegister::version)));
+        pins_ = std::min(last + 1, max_pins);
+    }
+
+    uint32_t end() const { return first_ + pins_; }
+    bool has(uint32_t global_interrupt) const { return global_interrupt >= first_ && global_interrupt - first_ < pins_; }
+
+    void route(uint32_t pin, uint64_t redirection) {
+        set_masked(pin, true);
+        write(IoApicRegister::redirection_high(pin), static_cast<uint32_t>(redirection >> 32));
+        write(IoApicRegister::redirection_low(pin), static_cast<uint32_t>(redirection | IoApicRedirection::Masked::mask));
+    }
+    void set_masked(uint32_t pin, bool masked) {
+        const uint8_t low = IoApicRegister::redirection_low(pin);
+        write(low, static_cast<uint32_t>(IoApicRedirection::Masked::write(read(low), masked)));
+    }
+    uint32_t pin_of(uint32_t global_interrupt) const { return global_interrupt - first_; }
+    void mask_all() {
+        for (uint32_t pin = 0; pin < pins_; ++pin) set_masked(pin, true);
+    }
+
+  private:
+    volatile uint32_t& at(uint64_t offset) { return *reinterpret_cast<volatile uint32_t*>(registers_ + offset); }
+    uint32_t read(uint8_t index) {
+        at(IoApicRegister::index_offset) = index;
+        return at(IoApicRegister::data_offset);
+    }
+    void write(uint8_t index, uint32_t value) {
+        at(IoApicRegister::index_offset) = index;
+        at(IoApicRegister::data_offset) = value;
+    }
+
+    volatile std::byte* registers_ = nullptr;
+    uint32_t first_ = 0;
+    uint32_t pins_ = 0;
+};
+
+struct Controllers {
+    StaticVector<IoApic, 8> apics;
+
+    IoApic* find(uint32_t global_interrupt) {
+        for (IoApic& apic : apics) {
+            if (apic.has(global_interrupt)) return &apic;
+        }
+        return nullptr;
+    }
+};
+
+constinit SpinLocked<Controllers> controllers;
+constinit StaticVector<InterruptOverride, 16> overrides;  // constant after boot
+
+/// The two 8259s, moved away from the exceptions (a spurious interrupt ignores the mask) and masked.
+void mask_legacy_controllers() {
+    struct Pic {
+        uint16_t command;
+        uint8_t cascade;
+    };
+    uint8_t vector = Vectors::first_external;
+    for (const Pic pic : {Pic{0x20, 1u << 2}, Pic{0xa0, 2}}) {
+        const auto data = static_cast<uint16_t>(pic.command + 1);
+        port_write8(pic.command, 0x11);  // ICW1: initialise, ICW4 follows
+        port_write8(data, vector);       // ICW2
+        port_write8(data, pic.cascade);  // ICW3
+        port_write8(data, 0x01);         // ICW4: 8086 mode
+        port_write8(data, UINT8_MAX);    // mask
+        vector += 8;
+    }
+}
+
+}  // namespace
+
+void IoApics::initialize(const AcpiInformation& acpi) {
+    mask_legacy_controllers();
+    overrides = acpi.overrides;
+    for (const IoApicDescription& description : acpi.io_apics) {
+        volatile void* registers = map_device(description.address, page_size_bytes);
+        if (registers == nullptr) continue;
+        const auto guard = controllers.lock();
+        if (guard->apics.push_back(IoApic{registers, description.first_interrupt})) guard->apics.back().mask_all();
+    }
+}
+
+InterruptLine IoApics::isa_line(uint8_t irq) {
+    for (const InterruptOverride& o : overrides) {
+        if (o.source == irq) return {o.global_interrupt, o.level, o.active_low};
+    }
+    return {irq, false, false};
+}
+
+InterruptLine IoApics::line(uint32_t global_interrupt) {
+    for (const InterruptOverride& o : overrides) {
+        if (o.global_interrupt == global_interrupt) return {global_interrupt, o.level, o.active_low};
+    }
+    const bool pci = global_interrupt >= isa_lines;
+    return {global_interrupt, pci, pci};
+}
+
+uint32_t IoApics::line_count() {
+    uint32_t count = 0;
+    const auto guard = controllers.lock();
+    for (const IoApic& apic : guard->apics) count = std::max(count, apic.end());
+    return count;
+}
+
+bool IoApics::route(const InterruptLine& line, uint8_t vector, const Cpu& target) {
+    if (target.apic_id > highest_destination) return false;
+    const auto guard = controllers.lock();
+    IoApic* apic = guard->find(line.global_interrupt);
+    if (apic == nullptr) return false;
+    apic->route(apic->pin_of(line.global_interrupt),
+                IoApicRedirection::Vector::make(vector) | IoApicRedirection::Delivery::make(x86::ApicDelivery::Fixed) |
+                    IoApicRedirection::ActiveLow::make(line.active_low) | IoApicRedirection::Level::make(line.level) |
+                    IoApicRedirection::Destination::make(target.apic_id));
+    return true;
+}
+
+void IoApics::set_masked(uint32_t global_interrupt, bool masked) {
+    const auto guard = controllers.lock();
+    IoApic* apic = guard->find(global_interrupt);
+    if (apic != nullptr) apic->set_masked(apic->pin_of(global_interrupt), masked);
+}
+
+}  // namespace bulkhead::kernel
