@@ -12,8 +12,7 @@
 //   Open       words 2..4: a name for people to read     -> -   (console channels only; may come again)
 //
 // After a service was restarted a client's portals lead to the new one, which knows neither names nor subscriptions:
-// it answers NotOpen, and the client opens and subscribes again. CharDevice (in servers/runtime's style, below) does
-// so.
+// it answers NotOpen, and the client opens and subscribes again (char_client.hpp does so).
 #pragma once
 
 #include <cstdint>

@@ -29,6 +29,9 @@ enum class ControlOperation : uint8_t {
     /// From a monitor: its virtual machine has ended. Word 0: VmEnd. Text: one line of details for the log. The policy
     /// of the manifest applies; the monitor and, if so, its guest are destroyed after the reply.
     VmEnded,
+    /// Item: a notification (right Signal), word 0: bits. The supervisor signals them whenever one of the caller's
+    /// connections has been made, or made again: the service was restarted, calls to it make sense again.
+    Watch,
 };
 
 enum class ControlResult : uint8_t {

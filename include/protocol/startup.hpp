@@ -50,8 +50,9 @@ struct CapabilityName {
     static constexpr std::string_view heap = "heap";            ///< memory object behind the heap
     static constexpr std::string_view state = "state";          ///< memory object behind the state memory, if any
     static constexpr std::string_view machine = "machine";      ///< only if the manifest grants a right on it
-    /// A notification of which bit n says: named capability n of the list has been (re)connected. Rights: Wait.
-    static constexpr std::string_view connected = "connected";
+    /// A notification of the program's own whose bit n is set by the n-th interrupt among the manifest's devices.
+    /// Only if there is one. Rights: Wait, Signal, Derive; the other bits are the program's.
+    static constexpr std::string_view interrupts = "interrupts";
 };
 
 /// A name for one capability, or for consecutive ones. Portals: slot `first + cpu`, for each CPU; that of a service

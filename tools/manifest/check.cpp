@@ -83,7 +83,7 @@ void Checker::names() {
     std::map<std::string, const Domain*> services;
     for (const Domain& domain : model_.domains) {
         std::map<std::string, int> used{{"supervisor", 1}, {"exception", 1}, {"heap", 1},
-                                        {"state", 1},      {"machine", 1},   {"connected", 1}};
+                                        {"state", 1},      {"machine", 1},   {"interrupts", 1}};
         for (const Name& service : domain.provides) {
             if (auto [found, fresh] = services.try_emplace(service.text, &domain); !fresh)
                 diagnostics_.add(
@@ -95,7 +95,7 @@ void Checker::names() {
             if (used[name]++ != 0)
                 diagnostics_.add(place, "domain '" + domain.name + "' has two capabilities named '" + name + "'",
                                  "different names for its devices and the services it uses; not supervisor, exception, "
-                                 "heap, state, machine, connected");
+                                 "heap, state, machine, interrupts");
         };
         for (const Name& service : domain.uses) capability(service.text, service.place);
         for (const Device& device : domain.devices) capability(device.name, device.place);
