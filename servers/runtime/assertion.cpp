@@ -17,3 +17,19 @@ namespace bulkhead {
 extern "C" [[noreturn]] void __cxa_pure_virtual() {
     bulkhead::assertion_failed("pure virtual function called", __FILE__, __LINE__);
 }
+
+extern "C" [[noreturn]] void abort() { bulkhead::assertion_failed("abort", __FILE__, __LINE__); }
+
+// What the standard headers call where they would throw: a broken precondition of ours.
+namespace std {
+[[noreturn]] void __throw_out_of_range_fmt(const char* what, ...) {
+    bulkhead::assertion_failed(what, __FILE__, __LINE__);
+}
+[[noreturn]] void __throw_out_of_range(const char* what) { bulkhead::assertion_failed(what, __FILE__, __LINE__); }
+[[noreturn]] void __throw_length_error(const char* what) { bulkhead::assertion_failed(what, __FILE__, __LINE__); }
+[[noreturn]] void __throw_logic_error(const char* what) { bulkhead::assertion_failed(what, __FILE__, __LINE__); }
+[[noreturn]] void __throw_invalid_argument(const char* what) { bulkhead::assertion_failed(what, __FILE__, __LINE__); }
+[[noreturn]] void __throw_bad_alloc() { bulkhead::assertion_failed("heap exhausted", __FILE__, __LINE__); }
+[[noreturn]] void __throw_bad_array_new_length() { bulkhead::assertion_failed("array too long", __FILE__, __LINE__); }
+[[noreturn]] void __throw_bad_function_call() { bulkhead::assertion_failed("empty function", __FILE__, __LINE__); }
+}  // namespace std

@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every system call, right and wrong: for each call of abi::AllCalls an example that works, and from it everything a
+// caller can get wrong about selectors and slots, made from the call's own table.
+#include <cstring>
+#include <string_view>
+
+#include "base/address.hpp"
+#include "runtime/log.hpp"
+#include "tests/system/framework/world.hpp"
+
+namespace bulkhead::test {
+namespace {
+
+/// One object of each type, and a domain that owns what the examples make.
+struct Fixture {
+    runtime::Domain domain;
+    runtime::Domain guest;
+    runtime::Capability handler;
+    runtime::Capability thread;   ///< with a scheduling context
+    runtime::Capability fresh;    ///< without
+    runtime::SchedulingContext context;
+    runtime::Portal portal;
+    Notification notification;
+    Memory memory;
+    runtime::Ports ports;
+    runtime::Interrupt interrupt;
+    runtime::Vcpu vcpu;
+    Memory vcpu_state;
+    runtime::VirtualInterrupt virtual_interrupt;
+    Selector stale = 0;   ///< of an object that is gone
+    Selector free = 0;    ///< an empty slot of this program, for results
+    Selector free2 = 0;
+    Selector empty = 0;   ///< an empty slot, never filled
+
+    static abi::Result<Fixture> create();
+    void destroy() {
+        static_cast<void>(domain.destroy());
+        forget(stale);
+        forget(free);
+        forget(free2);
+        for (runtime::Capability* capability : {static_cast<runtime::Capability*>(&guest), &handler, &thread, &fresh,
+                                                static_cast<runtime::Capability*>(&context), static_cast<runtime::Capability*>(&portal),
+                                                static_cast<runtime::Capability*>(&notification), static_cast<runtime::Capability*>(&memory),
+                                                static_cast<runtime::Capability*>(&ports), static_cast<runtime::Capability*>(&interrupt),
+                                                static_cast<runtime::Capability*>(&vcpu), static_cast<runtime::Capability*>(&vcpu_state),
+                                                static_cast<runtime::Capability*>(&virtual_interrupt)}) {
+            capability->forget();
+        }
+    }
+    static void forget(Selector slot) { runtime::Capability{slot}.forget(); }
+};
+
+bool has_virtualization() { return runtime::system_information().virtualization != abi::Virtualization::None; }
+
+void idle_forever(void* /*unused*/) { runtime::stop_by_fault(); }
+
+void do_nothing(uint64_t /*badge*/, runtime::Request& /*request*/) {}
+
+abi::Result<runtime::Capability> bare_thread(Selector owner, uint64_t buffer, abi::ThreadFlags flags) {
+    return runtime::Capability{TRY(runtime::make_in_new_slot(
+        abi::CreateThread{owner, 0, 0, reinterpret_cast<uint64_t>(&idle_forever), 0x1000'0000, buffer, 0, 0, flags}))};
+}
+
+constexpr uint64_t example_address = 0x20'0000'0000;
+constexpr uint32_t example_line = 7;
+
+abi::Result<Fixture> Fixture::create() {
+    Fixture f;
+    f.domain = TRY(runtime::Domain::create(600, 128));
+    const Selector owner = f.domain.selector();
+    f.handler = TRY(bare_thread(owner, 0x10'0000'0000, static_cast<abi::ThreadFlags>(abi::ThreadFlag::Handler)));
+    f.thread = TRY(bare_thread(owner, 0x10'0001'0000, 0));
+    f.fresh = TRY(bare_thread(owner, 0x10'0002'0000, 0));
+    f.context = TRY(runtime::SchedulingContext::create(f.thread.selector(), 1, 0, 0, owner));
+    f.portal = TRY(runtime::Portal::create(f.handler.selector(), runtime::message_handler<do_nothing>, 1, owner));
+    f.notification = TRY(Notification::create(owner));
+    const Memory source = TRY(take_memory(4 * page_size_bytes));
+    f.memory = TRY(source.derive(0, 4 * page_size_bytes, abi::all_rights, 0, owner));
+    f.ports = TRY(runtime::Ports{abi::WellKnownSlot::Ports}.derive(0x2f8, 8, owner));
+    f.interrupt = TRY(runtime::Interrupt::create(abi::WellKnownSlot::Machine, example_line + 1,
+                                                 f.notification.selector(), 1, 0, abi::InterruptTrigger::Default, owner));
+    if (has_virtualization()) {
+        f.guest = TRY(runtime::Domain::create_guest(200, 255, owner));
+        const auto made = TRY(runtime::create_vcpu(f.guest.selector(), 0));
+        f.vcpu = made.vcpu;
+        f.vcpu_state = made.state;
+        f.virtual_interrupt = TRY(runtime::VirtualInterrupt::create(f.guest.selector(), f.vcpu.selector(), 32));
+    }
+    Notification gone = TRY(Notification::create());
+    f.stale = gone.selector();
+    TRY(runtime::perform(abi::Destroy{f.stale}));
+    f.free = TRY(runtime::allocate_slots());
+    f.free2 = TRY(runtime::allocate_slots());
+    f.empty = TRY(runtime::allocate_slots());
+    return f;
+}
+
+/// An example of each call that works with the fixture. `possible` is false where it cannot be tried.
+template <typename Call>
+struct Example {
+    static constexpr bool possible = false;
+};
+
+#define EXAMPLE(Type, ...)                                             \
+    template <>                                                        \
+    struct Example<abi::Type> {                                        \
+        static constexpr bool possible = true;                         \
+        static abi::Type make([[maybe_unused]] const Fixture& f) {     \
+            return abi::Type{__VA_ARGS__};                             \
+        }                                                              \
+    };
+
+constexpr Selector machine_slot = abi::WellKnownSlot::Machine;
+EXAMPLE(Null)
+EXAMPLE(Yield)
+EXAMPLE(Destroy, f.notification.selector())
+EXAMPLE(CopyCapability, f.notification.selector(), self, f.free, abi::all_rights)
+EXAMPLE(RemoveCapability, self, f.free)
+EXAMPLE(Inspect, f.memory.selector())
+EXAMPLE(CreateDomain, f.domain.selector(), f.free, abi::DomainKind::Native, 255, 64, 40)
+EXAMPLE(CreateThread, f.domain.selector(), f.free, 0, 0x400000, 0x1000'0000, 0x10'0003'0000, 0, 0, 0)
+EXAMPLE(SetThreadBases, f.fresh.selector(), 0x1000, 0x2000)
+EXAMPLE(CreateSchedulingContext, f.domain.selector(), f.free, f.fresh.selector(), 1, 0, 0)
+EXAMPLE(SetSchedulingContext, f.context.selector(), 2, 0, 0)
+EXAMPLE(CreatePortal, f.domain.selector(), f.free, f.handler.selector(), 0x400000, 5)
+EXAMPLE(DerivePortal, f.portal.selector(), f.domain.selector(), f.free, 7)
+EXAMPLE(CreateNotification, f.domain.selector(), f.free)
+EXAMPLE(DeriveNotification, f.notification.selector(), f.domain.selector(), f.free, 1)
+EXAMPLE(Signal, f.notification.selector(), 3)
+EXAMPLE(Wait, f.notification.selector(), 3, 0)
+EXAMPLE(DeriveMemory, f.memory.selector(), f.domain.selector(), f.free, abi::all_rights, 0, 0x1000, 0x1000)
+EXAMPLE(MapMemory, f.domain.selector(), f.memory.selector(), 0, 0x1000, example_address, runtime::read_write,
+        abi::MemoryType::WriteBack)
+EXAMPLE(UnmapMemory, f.domain.selector(), example_address)
+EXAMPLE(DerivePorts, f.ports.selector(), f.domain.selector(), f.free, 0x2f8, 2)
+EXAMPLE(MapPorts, f.domain.selector(), f.ports.selector())
+EXAMPLE(CreateInterrupt, machine_slot, f.domain.selector(), f.free, f.notification.selector(), example_line, 0,
+        abi::InterruptTrigger::Default, 4)
+EXAMPLE(AcknowledgeInterrupt, f.interrupt.selector())
+EXAMPLE(CreateVcpu, f.guest.selector(), f.free, f.free2, 0)
+EXAMPLE(BindVcpu, f.vcpu.selector(), f.portal.selector())
+EXAMPLE(RecallVcpu, f.vcpu.selector())
+EXAMPLE(PullVcpuState, f.vcpu.selector(), 1)
+EXAMPLE(PostInterrupt, f.vcpu.selector(), 32, abi::PostKind::Fixed)
+EXAMPLE(CreateVirtualInterrupt, f.guest.selector(), f.vcpu.selector(), f.free, 40)
+EXAMPLE(SetVirtualInterrupt, f.virtual_interrupt.selector(), f.vcpu.selector(), 41, false)
+EXAMPLE(PostVirtualInterrupt, f.virtual_interrupt.selector())
+EXAMPLE(ReadLog, machine_slot, 0)
+EXAMPLE(WriteLog, machine_slot, 0)
+EXAMPLE(SetLogOutput, machine_slot, true, 0, 0)
+EXAMPLE(Halt, machine_slot, 0)
+
+template <typename Call>
+constexpr bool needs_virtualization =
+    std::is_same_v<Call, abi::CreateVcpu> || std::is_same_v<Call, abi::BindVcpu> || std::is_same_v<Call, abi::RecallVcpu> ||
+    std::is_same_v<Call, abi::PullVcpuState> || std::is_same_v<Call, abi::PostInterrupt> ||
+    std::is_same_v<Call, abi::CreateVirtualInterrupt> || std::is_same_v<Call, abi::SetVirtualInterrupt> ||
+    std::is_same_v<Call, abi::PostVirtualInterrupt>;
+
+/// Calls that accept an object of any type, and those whose first object needs no right.
+template <typename Call>
+constexpr bool any_type =
+    std::is_same_v<Call, abi::Destroy> || std::is_same_v<Call, abi::Inspect> || std::is_same_v<Call, abi::CopyCapability>;
+
+enum class Place { Object, Slot, Optional };
+
+/// What a selector of a call is for, by its description in the table.
+Place place_of(std::string_view text) {
+    if (text.starts_with("where") || text.starts_with("which slot")) return text == "whose space" ? Place::Object : Place::Slot;
+    if (text.find("0: ") != std::string_view::npos) return Place::Optional;
+    return Place::Object;
+}
+
+/// Visits the selector members of a call: visitor(member pointer, text).
+template <typename Call, typename Visitor>
+void for_each_selector(Visitor visitor) {
+    std::apply(
+        [&](const auto&... entry) {
+            [[maybe_unused]] const auto visit = [&](const auto& one) {
+                using Value = typename std::remove_cvref_t<decltype(one)>::Value;
+                // Rights, words and numbers have other types or other texts.
+                if constexpr (std::is_same_v<Value, Selector>) {
+                    const std::string_view text{one.text};
+                    const bool number = text.starts_with("CPU") || text.starts_with("size") || text.starts_with("1..") ||
+                                        text.starts_with("global") || text.starts_with("VcpuState");
+                    if (!number) visitor(one.member, text);
+                }
+            };
+            (visit(entry), ...);
+        },
+        Call::fields());
+}
+
+template <typename Visitor>
+void for_each_call(Visitor visitor) {
+    [&]<typename... Calls>(std::tuple<Calls...>*) {
+        (visitor.template operator()<Calls>(), ...);
+    }(static_cast<abi::AllCalls*>(nullptr));
+}
+
+void expect(Status is, Status wanted, abi::CallNumber number, std::string_view member, const char* what) {
+    if (is == wanted) return;
+    char why[200];
+    record_failure(__FILE__, __LINE__, runtime::format_into(why, "call {}, {}, {}: {}, not {}", static_cast<unsigned>(number),
+                                                            member, what, is, wanted));
+}
+
+/// The selectors of objects, with a wrong one in place of each in turn: `wrong(good)` makes it, 0 to leave it out.
+template <typename Wrong>
+void with_wrong_object(const Fixture& f, Status wanted, const char* what, Wrong wrong) {
+    for_each_call([&]<typename Call>() {
+        if constexpr (Example<Call>::possible) {
+            if (needs_virtualization<Call> && !has_virtualization()) return;
+            for_each_selector<Call>([&](Selector Call::*member, std::string_view text) {
+                if (place_of(text) != Place::Object) return;
+                Call call = Example<Call>::make(f);
+                const Selector replacement = wrong(call.*member, any_type<Call> && text != "whose space");
+                if (replacement == ~Selector{0} - 1) return;
+                call.*member = replacement;
+                expect(raw_status(call), wanted, Call::number, text, what);
+            });
+        }
+    });
+    EXPECT_STATUS(invoke(abi::Inspect{f.free}), Status::BadCapability);
+}
+constexpr Selector leave_out = ~Selector{0} - 1;
+
+}  // namespace
+
+SYSTEM_TEST(null_and_yield) {
+    EXPECT_OK(invoke(abi::Null{}));
+    EXPECT_OK(invoke(abi::Yield{}));
+}
+
+SYSTEM_TEST(calls_keep_registers) {
+    abi::Registers registers;
+    for (unsigned i = 0; i < static_cast<unsigned>(abi::Register::Count); ++i) registers.words[i] = 0x1111'1111'1111'1111u * (i + 1);
+    abi::Registers before = registers;
+    registers[abi::Register::Rax] = static_cast<uint64_t>(abi::CallNumber::Null);
+    raw_call(registers);
+    EXPECT_EQ(registers[abi::Register::Rax] & 0xff, 0u);
+    before[abi::Register::Rax] = registers[abi::Register::Rax];
+    for (unsigned i = 0; i < static_cast<unsigned>(abi::Register::Count); ++i) EXPECT_EQ(registers.words[i], before.words[i]);
+}
+
+SYSTEM_TEST(unknown_calls) {
+    for (unsigned number = static_cast<unsigned>(abi::CallNumber::Count); number < 256; ++number) {
+        abi::Registers registers;
+        registers[abi::Register::Rax] = number;
+        raw_call(registers);
+        EXPECT_EQ(registers[abi::Register::Rax] & 0xff, static_cast<uint64_t>(Status::BadCall));
+    }
+}
+
+SYSTEM_TEST(reply_by_a_thread_that_is_no_handler) {
+    abi::Registers registers;
+    registers[abi::Register::Rax] = static_cast<uint64_t>(abi::CallNumber::Reply);
+    raw_call(registers);
+    EXPECT_EQ(registers[abi::Register::Rax] & 0xff, static_cast<uint64_t>(Status::BadCall));
+}
+
+SYSTEM_TEST(selectors_out_of_range) {
+    Fixture f = NEEDED(Fixture::create());
+    with_wrong_object(f, Status::BadCapability, "out of range", [](Selector, bool) { return ~Selector{0}; });
+    f.destroy();
+}
+
+SYSTEM_TEST(empty_slots) {
+    Fixture f = NEEDED(Fixture::create());
+    with_wrong_object(f, Status::BadCapability, "empty slot", [&](Selector, bool) { return f.empty; });
+    with_wrong_object(f, Status::BadCapability, "null selector", [&](Selector, bool) { return abi::null_selector; });
+    f.destroy();
+}
+
+SYSTEM_TEST(stale_slots) {
+    Fixture f = NEEDED(Fixture::create());
+    with_wrong_object(f, Status::BadCapability, "destroyed object", [&](Selector, bool) { return f.stale; });
+    f.destroy();
+}
+
+SYSTEM_TEST(wrong_types) {
+    Fixture f = NEEDED(Fixture::create());
+    with_wrong_object(f, Status::WrongType, "wrong type", [&](Selector good, bool any) {
+        if (any) return leave_out;
+        return good == f.context.selector() ? f.memory.selector() : f.context.selector();
+    });
+    f.destroy();
+}
+
+SYSTEM_TEST(missing_rights) {
+    Fixture f = NEEDED(Fixture::create());
+    const Selector bare = NEEDED(runtime::allocate_slots());
+    with_wrong_object(f, Status::MissingRight, "no rights", [&](Selector good, bool any) {
+        if (any) return leave_out;
+        static_cast<void>(invoke(abi::RemoveCapability{self, bare}));
+        EXPECT_OK(invoke(abi::CopyCapability{good, self, bare, 0}));
+        return bare;
+    });
+    // Destroy needs its right although it takes any type; Inspect and copying do not.
+    EXPECT_STATUS(invoke(abi::Destroy{bare}), Status::MissingRight);
+    EXPECT_OK(invoke(abi::Inspect{bare}));
+    EXPECT_OK(invoke(abi::CopyCapability{bare, self, f.free, abi::all_rights}));
+    const auto copy = NEEDED(invoke(abi::Inspect{f.free}));
+    EXPECT_EQ(copy.rights, 0u);
+    runtime::Capability{bare}.forget();
+    f.destroy();
+}
+
+SYSTEM_TEST(occupied_and_bad_slots) {
+    Fixture f = NEEDED(Fixture::create());
+    for_each_call([&]<typename Call>() {
+        if constexpr (Example<Call>::possible && !std::is_same_v<Call, abi::RemoveCapability>) {
+            if (needs_virtualization<Call> && !has_virtualization()) return;
+            for_each_selector<Call>([&](Selector Call::*member, std::string_view text) {
+                if (place_of(text) != Place::Slot) return;
+                Call call = Example<Call>::make(f);
+                call.*member = f.notification.selector();
+                expect(raw_status(call), Status::SlotOccupied, Call::number, text, "occupied slot");
+                call.*member = f.stale;
+                expect(raw_status(call), Status::SlotOccupied, Call::number, text, "slot of a destroyed object");
+                call.*member = abi::null_selector;
+                expect(raw_status(call), Status::BadArgument, Call::number, text, "slot 0");
+                call.*member = ~Selector{0};
+                expect(raw_status(call), Status::BadArgument, Call::number, text, "slot out of range");
+            });
+        }
+    });
+    EXPECT_STATUS(invoke(abi::Inspect{f.free}), Status::BadCapability);
+    EXPECT_STATUS(invoke(abi::Inspect{f.free2}), Status::BadCapability);
+    f.destroy();
+}
+
+/// After all the failures above the same examples work.
+SYSTEM_TEST(every_call_right) {
+    Fixture f = NEEDED(Fixture::create());
+    for_each_call([&]<typename Call>() {
+        if constexpr (Example<Call>::possible && !std::is_same_v<Call, abi::Halt> && !std::is_same_v<Call, abi::Destroy>) {
+            if (needs_virtualization<Call> && !has_virtualization()) return;
+            Status wanted = Status::Ok;
+            if constexpr (std::is_same_v<Call, abi::PullVcpuState>) wanted = Status::Busy;  // it is in no exit
+            expect(raw_status(Example<Call>::make(f)), wanted, Call::number, "-", "right use");
+            for (const Selector slot : {f.free, f.free2}) static_cast<void>(invoke(abi::RemoveCapability{self, slot}));
+        }
+    });
+    EXPECT_OK(invoke(Example<abi::Destroy>::make(f)));
+    f.destroy();
+}
+
+SYSTEM_TEST(exhausted_quota) {
+    Fixture f = NEEDED(Fixture::create());
+    runtime::Domain poor = NEEDED(runtime::Domain::create(24, 64));
+    unsigned made = 0;
+    Selector first = NEEDED(runtime::allocate_slots(4000));
+    Status status = Status::Ok;
+    for (; made < 4000 && status == Status::Ok; ++made) {
+        status = raw_status(abi::DeriveNotification{f.notification.selector(), poor.selector(), first + made, 1});
+    }
+    EXPECT_EQ(status, Status::OutOfMemory);
+    EXPECT_EQ(NEEDED(poor.free_quota_pages()), 0u);
+    EXPECT_STATUS(invoke(abi::CreateDomain{poor.selector(), f.free, abi::DomainKind::Native, 255, 64, 0}), Status::OutOfMemory);
+    EXPECT_STATUS(invoke(abi::CreateDomain{poor.selector(), f.free, abi::DomainKind::Native, 255, 64, 1}), Status::OutOfMemory);
+    EXPECT_STATUS(invoke(abi::CreateThread{poor.selector(), f.free, 0, 0x400000, 0x1000'0000, 0x10'0003'0000, 0, 0, 0}),
+                  Status::OutOfMemory);
+    EXPECT_STATUS(invoke(abi::MapMemory{poor.selector(), f.memory.selector(), 0, 0x1000, 0x30'0000'0000, runtime::read_write,
+                                        abi::MemoryType::WriteBack}),
+                  Status::OutOfMemory);
+    // What is given back can be used again.
+    REQUIRE(made > 1);
+    EXPECT_OK(invoke(abi::Destroy{first}));
+    EXPECT_OK(invoke(abi::DeriveNotification{f.notification.selector(), poor.selector(), f.free, 1}));
+    // Other domains are not touched by it.
+    EXPECT_OK(invoke(abi::CreateNotification{f.domain.selector(), f.free2}));
+    EXPECT_OK(poor.destroy());
+    for (unsigned i = 0; i < 4000; ++i) static_cast<void>(invoke(abi::RemoveCapability{self, first + i}));
+    runtime::release_slots(first, 4000);
+    f.destroy();
+}
+
+SYSTEM_TEST(a_quota_cannot_be_overdrawn) {
+    const uint64_t before = NEEDED(runtime::Domain{self}.free_quota_pages());
+    EXPECT_STATUS(runtime::Domain::create(before + 1, 64), Status::OutOfMemory);
+    EXPECT_STATUS(runtime::Domain::create(~uint64_t{0}, 64), Status::OutOfMemory);
+    EXPECT_STATUS(runtime::Domain::create(~uint64_t{0} >> 12, 64), Status::OutOfMemory);
+    EXPECT_EQ(NEEDED(runtime::Domain{self}.free_quota_pages()), before);
+}
+
+SYSTEM_TEST(quota_returns) {
+    Fixture warm = NEEDED(Fixture::create());
+    warm.destroy();
+    const uint64_t before = NEEDED(runtime::Domain{self}.free_quota_pages());
+    for (int i = 0; i < 8; ++i) {
+        Fixture f = NEEDED(Fixture::create());
+        f.destroy();
+    }
+    const uint64_t after = NEEDED(runtime::Domain{self}.free_quota_pages());
+    // The memory the fixtures derive their memory from is this program's and stays: a page of records at most.
+    EXPECT(before - after <= 1);
+}
+
+SYSTEM_TEST(domain_arguments) {
+    const Selector slot = NEEDED(runtime::allocate_slots());
+    const auto create = [&](Selector owner, abi::DomainKind kind, uint8_t priority, uint32_t slots, uint64_t quota) {
+        return raw_status(abi::CreateDomain{owner, slot, kind, priority, slots, quota});
+    };
+    EXPECT_EQ(create(self, static_cast<abi::DomainKind>(2), 1, 64, 40), Status::BadArgument);
+    EXPECT_EQ(create(self, static_cast<abi::DomainKind>(255), 1, 64, 40), Status::BadArgument);
+    EXPECT_EQ(create(self, abi::DomainKind::Native, 1, 63, 40), Status::BadArgument);
+    EXPECT_EQ(create(self, abi::DomainKind::Native, 1, 0, 40), Status::BadArgument);
+    EXPECT_EQ(create(self, abi::DomainKind::Native, 1, 65537, 400), Status::BadArgument);
+    EXPECT_EQ(create(self, abi::DomainKind::Native, 1, ~0u, 400), Status::BadArgument);
+    runtime::Domain weak = NEEDED(runtime::Domain::create(200, 64, 100));
+    EXPECT_EQ(create(weak.selector(), abi::DomainKind::Native, 101, 64, 40), Status::BadArgument);
+    EXPECT_EQ(create(weak.selector(), abi::DomainKind::Native, 100, 64, 40), Status::Ok);
+    const auto inspected = NEEDED(invoke(abi::Inspect{slot}));
+    EXPECT_EQ(static_cast<unsigned>(inspected.type), static_cast<unsigned>(abi::ObjectType::Domain));
+    EXPECT_EQ(inspected.second, 64u);
+    EXPECT_EQ(inspected.rights & abi::DomainRight::Create, abi::DomainRight::Create);
+    EXPECT_OK(weak.destroy());
+    EXPECT_STATUS(invoke(abi::Inspect{slot}), Status::BadCapability);
+    runtime::Capability{slot}.forget();
+    if (!has_virtualization()) EXPECT_STATUS(runtime::Domain::create_guest(100), Status::NotSupported);
+}
+
+SYSTEM_TEST(thread_arguments) {
+    runtime::Domain domain = NEEDED(runtime::Domain::create(300, 64, 50));
+    const Selector slot = NEEDED(runtime::allocate_slots());
+    abi::CreateThread good{domain.selector(), slot, 0, 0x400000, 0x1000'0000, 0x10'0000'0000, 0, 0, 0};
+    const auto with = [&](auto change) {
+        abi::CreateThread call = good;
+        change(call);
+        return raw_status(call);
+    };
+    EXPECT_EQ(with([](auto& c) { c.cpu = abi::maximum_cpus; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.cpu = root().cpu_count; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.cpu = ~0u; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.message_buffer = 0x10'0000'0001; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.message_buffer = 0; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.message_buffer = abi::user_address_limit; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.message_buffer = 0xffff'8000'0000'0000; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.message_buffer = 0x8000'0000'0000'0000; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.message_buffer = abi::stub_page_address; }), Status::Overlap);
+    EXPECT_EQ(with([](auto& c) { c.flags = 0x80; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.entry = 0xffff'8000'0000'0000; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.entry = 0x0000'8000'0000'0000; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.stack = 0x0000'8000'0000'0000; }), Status::BadArgument);
+    EXPECT_EQ(with([](auto& c) { c.exception_portal = ~0u; }), Status::BadCapability);
+    EXPECT_STATUS(invoke(abi::Inspect{slot}), Status::BadCapability);
+    EXPECT_EQ(with([](auto&) {}), Status::Ok);
+    const runtime::Capability first{slot};
+    const runtime::Capability second{NEEDED(runtime::allocate_slots())};
+    EXPECT_EQ(with([&](auto& c) { c.slot = second.selector(); }), Status::Overlap);  // the same message buffer
+
+    EXPECT_STATUS(invoke(abi::SetThreadBases{slot, 0x8000'0000'0000, 0}), Status::BadArgument);
+    EXPECT_STATUS(invoke(abi::SetThreadBases{slot, 0, 0xffff'ffff'ffff'0000}), Status::BadArgument);
+    EXPECT_OK(invoke(abi::SetThreadBases{slot, 0x7000'0000'0000, 0x1000}));
+
+    const Selector context = NEEDED(runtime::allocate_slots());
+    const auto schedule = [&](uint8_t priority, uint64_t budget, uint64_t period) {
+        return raw_status(abi::CreateSchedulingContext{domain.selector(), context, slot, priority, budget, period});
+    };
+    EXPECT_EQ(schedule(51, 0, 0), Status::BadArgument);
+    EXPECT_EQ(schedule(1, 1000, 999), Status::BadArgument);
+    EXPECT_EQ(schedule(1, ~uint64_t{0}, 1), Status::BadArgument);
+    EXPECT_EQ(schedule(1, 100000000, 200000000), Status::Ok);
+    EXPECT_STATUS(invoke(abi::SetSchedulingContext{context, 51, 0, 0}), Status::BadArgument);
+    EXPECT_STATUS(invoke(abi::SetSchedulingContext{context, 1, 2, 1}), Status::BadArgument);
+    EXPECT_OK(invoke(abi::SetSchedulingContext{context, 1, 0, 0}));
+    // It has one already.
+    EXPECT_STATUS(runtime::SchedulingContext::create(slot, 1, 0, 0, domain.selector()), Status::Busy);
+    // Portals go to handlers only; handlers have no scheduling context.
+    EXPECT(raw_status(abi::CreatePortal{domain.selector(), second.selector(), slot, 0x400000, 0}) != Status::Ok);
+    good.message_buffer += page_size_bytes;
+    const Selector handler = NEEDED(runtime::allocate_slots());
+    EXPECT_EQ(with([&](auto& c) {
+                  c.flags = static_cast<abi::ThreadFlags>(abi::ThreadFlag::Handler);
+                  c.slot = handler;
+              }),
+              Status::Ok);
+    EXPECT(!runtime::SchedulingContext::create(handler, 1, 0, 0, domain.selector()).ok());
+    EXPECT_STATUS(invoke(abi::CreatePortal{domain.selector(), second.selector(), handler, 0xffff'8000'0000'0000, 0}),
+                  Status::BadArgument);
+    EXPECT_STATUS(invoke(abi::CreatePortal{domain.selector(), second.selector(), handler, 0x8000'0000'0000, 0}),
+                  Status::BadArgument);
+    EXPECT_OK(domain.destroy());
+}
+
+SYSTEM_TEST(port_and_interrupt_arguments) {
+    const runtime::Ports ports{abi::WellKnownSlot::Ports};
+    EXPECT_STATUS(ports.derive(0, 0), Status::BadArgument);
+    EXPECT_STATUS(ports.derive(0xffff, 2), Status::BadArgument);
+    EXPECT_STATUS(ports.derive(0, 0x10001), Status::BadArgument);
+    runtime::Ports few = NEEDED(ports.derive(0x2f8, 8));
+    EXPECT_STATUS(few.derive(0x2f7, 1), Status::BadArgument);
+    EXPECT_STATUS(few.derive(0x2f8, 9), Status::BadArgument);
+    EXPECT_OK(few.derive(0x2ff, 1));
+    EXPECT_OK(few.destroy());
+    Notification notification = NEEDED(Notification::create());
+    const auto line = [&](uint32_t number, uint32_t cpu, abi::InterruptTrigger trigger) {
+        return runtime::Interrupt::create(machine_slot, number, notification.selector(), 1, cpu, trigger);
+    };
+    EXPECT(!line(100000, 0, abi::InterruptTrigger::Default).ok());
+    EXPECT_STATUS(line(example_line, 64, abi::InterruptTrigger::Default), Status::BadArgument);
+    EXPECT_STATUS(line(example_line, 0, static_cast<abi::InterruptTrigger>(5)), Status::BadArgument);
+    runtime::Interrupt interrupt = NEEDED(line(example_line, 0, abi::InterruptTrigger::Default));
+    EXPECT_STATUS(line(example_line, 0, abi::InterruptTrigger::Default), Status::Overlap);
+    EXPECT_OK(interrupt.destroy());
+    interrupt = NEEDED(line(example_line, 0, abi::InterruptTrigger::Default));
+    EXPECT_OK(notification.destroy());
+}
+
+SYSTEM_TEST(log_arguments) {
+    EXPECT_STATUS(invoke(abi::WriteLog{machine_slot, 3969}), Status::BadArgument);
+    EXPECT_STATUS(invoke(abi::WriteLog{machine_slot, ~uint64_t{0}}), Status::BadArgument);
+    EXPECT_OK(invoke(abi::WriteLog{machine_slot, 0}));
+    runtime::write_kernel_log("a line that is read back\n");
+    uint64_t position = 0;
+    bool found = false;
+    for (int i = 0; i < 1000; ++i) {
+        const auto part = NEEDED(invoke(abi::ReadLog{machine_slot, position}));
+        if (part.size == 0) break;
+        REQUIRE(part.size <= 3968 && part.position > position);
+        const std::string_view text{runtime::message_bytes(), part.size};
+        found = found || text.find("a line that is read back") != std::string_view::npos;
+        position = part.position;
+    }
+    EXPECT(found);
+    const auto end = NEEDED(invoke(abi::ReadLog{machine_slot, ~uint64_t{0}}));
+    EXPECT_EQ(end.size, 0u);
+    Notification notification = NEEDED(Notification::create());
+    EXPECT_OK(invoke(abi::SetLogOutput{machine_slot, true, notification.selector(), 2}));
+    runtime::write_kernel_log("another line\n");
+    EXPECT_EQ(NEEDED(notification.wait(2, soon())), 2u);
+    EXPECT_OK(invoke(abi::SetLogOutput{machine_slot, true, 0, 0}));
+    EXPECT_OK(notification.destroy());
+}
+
+}  // namespace bulkhead::test
