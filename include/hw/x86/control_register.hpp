@@ -63,6 +63,13 @@ struct Rflags {
     using AlignmentCheck = Bit<18>;
     using VirtualInterrupt = Bit<19>;
     using Identification = Bit<21>;
+
+    /// What ring 3 may choose for itself: the arithmetic flags, TF, DF, AC, ID.
+    static constexpr uint64_t user_changeable =
+        0x8d5 | Trap::mask | Direction::mask | AlignmentCheck::mask | Identification::mask;
+    /// What system call entry clears, so that the kernel runs with known flags.
+    static constexpr uint64_t cleared_on_entry = Trap::mask | InterruptEnable::mask | Direction::mask |
+                                                 IoPrivilege::mask | NestedTask::mask | AlignmentCheck::mask;
 };
 
 }  // namespace bulkhead::x86

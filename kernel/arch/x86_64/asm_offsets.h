@@ -12,9 +12,12 @@
 #define SELECTOR_AP_CODE_32 0x18  // of the table that application processors start with
 
 // RegisterFrame; behind it, in the thread object, stands the stack to continue on.
+#define FRAME_RCX 104
 #define FRAME_ERROR_CODE 128
 #define FRAME_RIP 136
 #define FRAME_CS 144
+#define FRAME_RFLAGS 152
+#define FRAME_RSP 160
 #define FRAME_SIZE 176
 #define FRAME_WORDS 22
 
@@ -32,3 +35,10 @@
 
 // The image: linked 1 MiB above this.
 #define IMAGE_BASE 0xffffffff80000000
+
+// System calls: where user space comes from, and where its frame lies in an ExecutionContext.
+#define STUB_PAGE 0x3ff000
+#define CPU_REGION_BASE 0xffffc00000000000
+#define CPU_STACK_TOP 0x7000
+#define CPU_RUNNING 24
+#define CONTEXT_FRAME 160

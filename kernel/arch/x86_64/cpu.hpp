@@ -80,13 +80,27 @@ struct TaskState {
 };
 static_assert(sizeof(TaskState) == 4 * page_size_bytes && offsetof(TaskState, io_bitmap) == page_size_bytes);
 
+class ExecutionContext;
+class SchedulingContext;
+class Scheduler;
+
 struct Cpu {
     uint32_t id = 0;                    // dense index; the bootstrap processor is 0
     uint32_t apic_id = 0;
     x86::TaskStateSegment* task_state_segment = nullptr;
     uint64_t kernel_stack_top = 0;      // main stack, empty
+    ExecutionContext* running = nullptr;      // what executes; null while the CPU idles
+    SchedulingContext* running_on = nullptr;  // whose time passes
+    Scheduler* scheduler = nullptr;
     TaskState* task_state = nullptr;
     DescriptorTable descriptors{};
+    // What is loaded for user space; see user_context.hpp.
+    PhysicalAddress loaded_root;
+    uint64_t io_version = 0;            // of the I/O bitmap in task_state
+    bool task_register_cut = true;      // a VM exit set TR's limit to 67h, or the bitmap was never in it
+    uint64_t fs_base = 0;
+    uint64_t gs_base = 0;
+
     std::atomic<bool> online{false};    // read by other CPUs
 
     /// The CPU that executes this.
@@ -108,6 +122,8 @@ static_assert(sizeof(Cpu) <= CpuBlock::data_pages * page_size_bytes);
 static_assert(CpuBlock::stack_top == CPU_STACK_TOP);
 static_assert(offsetof(Cpu, task_state_segment) == CPU_TASK_STATE);
 static_assert(offsetof(Cpu, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
+static_assert(offsetof(Cpu, running) == CPU_RUNNING);
+static_assert(CpuBlock::stack_top == CPU_STACK_TOP && cpu_region_base == CPU_REGION_BASE);
 static_assert(offsetof(x86::TaskStateSegment, rsp) == TASK_STATE_RSP0);
 
 /// CPUs that run; constant once the root task starts.

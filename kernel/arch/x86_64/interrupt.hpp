@@ -16,6 +16,7 @@ struct Vectors {
     static constexpr uint8_t last_device = 0xdf;
     static constexpr uint8_t first_interprocessor = 0xe0;
     static constexpr uint8_t last_interprocessor = 0xef;
+    static constexpr uint8_t cross_cpu = 0xe0;
     static constexpr uint8_t timer = 0xf0;
     static constexpr uint8_t error = 0xfe;
     static constexpr uint8_t spurious = 0xff;

@@ -20,6 +20,7 @@ struct alignas(16) RegisterFrame {
 };
 static_assert(sizeof(RegisterFrame) == FRAME_SIZE && sizeof(RegisterFrame) == FRAME_WORDS * 8);
 static_assert(offsetof(RegisterFrame, error_code) == FRAME_ERROR_CODE);
+static_assert(offsetof(RegisterFrame, rflags) == FRAME_RFLAGS && offsetof(RegisterFrame, rsp) == FRAME_RSP);
 static_assert(offsetof(RegisterFrame, rip) == FRAME_RIP && offsetof(RegisterFrame, cs) == FRAME_CS);
 
 /// The frame as a thread holds it. Aligned to 16, because the CPU aligns RSP0 before it pushes (SDM vol. 3A, 6.14.2).

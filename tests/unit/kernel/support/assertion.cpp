@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// What kernel code under test calls when an ASSERT fails.
+#include <cstdio>
+#include <cstdlib>
+
+#include "base/result.hpp"
+
+namespace bulkhead {
+
+void assertion_failed(const char* why, const char* file, unsigned line) {
+    std::fprintf(stderr, "%s:%u: assertion failed: %s\n", file, line, why);
+    std::abort();
+}
+
+}  // namespace bulkhead
