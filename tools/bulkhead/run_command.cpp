@@ -74,6 +74,9 @@ int report(const SessionResult& result, const std::filesystem::path& log, bool a
 }
 
 int run(const RunOptions& options) {
+    if (!options.exec_command && options.program.empty()) {
+        say("Ctrl-] then q leaves; Ctrl-] n shows the next console; Ctrl-] l shows or hides the system log");
+    }
     const auto layout = find_layout();
     SystemRequest request;
     request.manifest = options.manifest;
@@ -96,7 +99,6 @@ int run(const RunOptions& options) {
     const std::chrono::seconds limit(static_cast<unsigned>(given * (options.timeout_s != 0 ? 1 : slowness(request.platform))));
     if (!options.program.empty()) return report(run_program(layout, options.program, request, log, limit, print_output), log, true);
     if (options.exec_command) return report(run_system(layout, request, log, limit, print_output), log, false);
-    say("Ctrl-] then q leaves; Ctrl-] n shows the next console; Ctrl-] l shows or hides the system log");
     return report(run_system_interactively(layout, request, log), log, true);
 }
 

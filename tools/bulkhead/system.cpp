@@ -6,6 +6,7 @@
 #include "tools/bulkhead/guest_files.hpp"
 #include "tools/image/cpio.hpp"
 #include "tools/machine/error.hpp"
+#include "tools/nested/nested.hpp"
 
 namespace bulkhead::tool {
 
@@ -75,14 +76,14 @@ PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path&
 
 }  // namespace
 
-fs::path default_manifest(const Layout& layout) { return layout.source / "guests" / "linux" / "debian.toml"; }
+fs::path default_manifest(const Layout& layout) { return layout.source / "tools" / "systems" / "default.toml"; }
 
 SessionResult run_system(const Layout& layout, const SystemRequest& request, const fs::path& log_file,
                          std::chrono::seconds limit, const std::function<void(std::string_view)>& output) {
     const TemporaryDirectory work;
     const auto run = prepare(layout, request, work.path());
     RunLog log(log_file);
-    auto machine = Machine::start(run.machine);
+    auto machine = start_machine(layout, run.machine);
     if (request.exec_command) return exec_session(machine, log, run.exec_token, limit, output);
     return plain_session(machine, log, limit, output);
 }
@@ -103,7 +104,7 @@ SessionResult run_program(const Layout& layout, const std::string& program, cons
     options.wait_for_gdb = request.wait_for_gdb;
     build_iso(image, options.image, work.path());
     RunLog log(log_file);
-    auto machine = Machine::start(options);
+    auto machine = start_machine(layout, options);
     return plain_session(machine, log, limit, output);
 }
 
@@ -111,7 +112,7 @@ SessionResult run_system_interactively(const Layout& layout, const SystemRequest
     const TemporaryDirectory work;
     const auto run = prepare(layout, request, work.path());
     RunLog log(log_file);
-    auto machine = Machine::start(run.machine);
+    auto machine = start_machine(layout, run.machine);
     return interactive_session(machine, log);
 }
 

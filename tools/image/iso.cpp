@@ -46,14 +46,28 @@ void place(const std::string& what, const fs::path& from, const fs::path& to) {
     if (error) fs::copy_file(from, to);
 }
 
+/// No menu: the commands run as the file is read. GRUB's own errors appear on the serial line.
+constexpr const char* kGrubPreamble =
+    "serial --unit=0 --speed=115200\n"
+    "terminfo serial dumb\n"
+    "terminal_output serial\n";
+
+void write_iso(const fs::path& tree, const fs::path& iso) {
+    // GRUB's own part stays small by naming the modules the configuration needs; without that it is 20 MB, which
+    // Bochs reads for many seconds.
+    const auto result = run_command({"grub-mkrescue", "--locales=", "--fonts=", "--themes=",
+                                     "--install-modules=normal multiboot2 linux serial terminal terminfo iso9660 "
+                                     "part_gpt part_msdos boot",
+                                     "-o", iso.string(), tree.string()},
+                                    120);
+    if (result.exit_status != 0) throw Error("grub-mkrescue failed:\n" + result.text);
+    fs::remove_all(tree);
+}
+
 }  // namespace
 
 std::string grub_configuration(const BootImage& image) {
-    // No menu: the commands run as the file is read. GRUB's own errors appear on the serial line.
-    std::string text =
-        "serial --unit=0 --speed=115200\n"
-        "terminfo serial dumb\n"
-        "terminal_output serial\n";
+    std::string text = kGrubPreamble;
     text += fmt::format("multiboot2 /kernel {}\n", quote_words(image.command_line));
     for (std::size_t index = 0; index < image.modules.size(); ++index) {
         const auto& module = image.modules[index];
@@ -74,16 +88,17 @@ void build_iso(const BootImage& image, const fs::path& iso, const fs::path& work
         place("module " + module.name, module.file, tree / "module" / std::to_string(index));
     }
     write_file(tree / "boot" / "grub" / "grub.cfg", grub_configuration(image));
+    write_iso(tree, iso);
+}
 
-    // GRUB's own part stays small by naming the modules the configuration needs; without that it is 20 MB, which
-    // Bochs reads for many seconds.
-    const auto result = run_command({"grub-mkrescue", "--locales=", "--fonts=", "--themes=",
-                                     "--install-modules=normal multiboot2 serial terminal terminfo iso9660 part_gpt "
-                                     "part_msdos boot",
-                                     "-o", iso.string(), tree.string()},
-                                    120);
-    if (result.exit_status != 0) throw Error("grub-mkrescue failed:\n" + result.text);
-    fs::remove_all(tree);
+void build_linux_iso(const LinuxImage& image, const fs::path& iso, const fs::path& work_directory) {
+    const fs::path tree = work_directory / "linux-iso";
+    fs::create_directories(tree / "boot" / "grub");
+    place("kernel", image.kernel, tree / "linux");
+    place("initrd", image.initrd, tree / "initrd");
+    write_file(tree / "boot" / "grub" / "grub.cfg",
+               fmt::format("{}linux /linux {}\ninitrd /initrd\nboot\n", kGrubPreamble, quote_words(image.command_line)));
+    write_iso(tree, iso);
 }
 
 }  // namespace bulkhead::tool

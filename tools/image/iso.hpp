@@ -21,11 +21,20 @@ struct BootImage {
     std::vector<BootModule> modules;
 };
 
+/// A Linux to boot instead of Bulkhead, for the nested rigs.
+struct LinuxImage {
+    std::filesystem::path kernel;
+    std::filesystem::path initrd;
+    std::string command_line;
+};
+
 /// What GRUB runs; the file of module number N is /module/N, so names need not be file names.
 [[nodiscard]] std::string grub_configuration(const BootImage& image);
 
 /// Builds the ISO at `iso`, with `work_directory` for the pieces. ELF files go in stripped; a missing or
 /// unreadable file is an Error that names the module.
 void build_iso(const BootImage& image, const std::filesystem::path& iso, const std::filesystem::path& work_directory);
+void build_linux_iso(const LinuxImage& image, const std::filesystem::path& iso,
+                     const std::filesystem::path& work_directory);
 
 }  // namespace bulkhead::tool

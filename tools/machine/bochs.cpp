@@ -62,8 +62,8 @@ std::string bochs_configuration(const MachineOptions& options, const fs::path& d
     const auto vga = first_existing({"/usr/share/vgabios/vgabios.bin", "/usr/share/bochs/VGABIOS-lgpl-latest"}, "vgabios");
     std::string text;
     const auto line = [&text](std::string words) { text += words + "\n"; };
-    line(fmt::format("cpu: model={}, count={}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs=0", model,
-                     options.cpus));
+    line(fmt::format("cpu: model={}, count={}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs={}", model,
+                     options.cpus, options.forgive_unknown_msrs ? 1 : 0));
     line(fmt::format("memory: guest={0}, host={0}", options.memory_bytes >> 20));
     line(fmt::format("romimage: file={}", bios.string()));
     line(fmt::format("vgaromimage: file={}", vga.string()));

@@ -18,9 +18,9 @@ Machine Machine::start(const MachineOptions& options) {
         case Platform::QemuSvm: return start_qemu(options);
         case Platform::BochsVmx: return start_bochs(options);
         case Platform::NestedSvm:
-        case Platform::NestedVmx: return start(prepare_nested(options));
+        case Platform::NestedVmx: break;
     }
-    throw Error("unknown platform");
+    throw Error("a nested platform is not one machine");
 }
 
 Received Machine::receive(std::string& into, std::chrono::milliseconds wait) {

@@ -23,6 +23,7 @@ struct MachineOptions {
     std::string cpu_model = {};            ///< overrides the platform's processor model
     bool counted = false;                  ///< QEMU: the TSC counts instructions, runs repeat exactly
     bool uefi = false;                     ///< QEMU: boot by OVMF instead of the PC BIOS
+    bool forgive_unknown_msrs = false;  ///< Bochs: they read as zero instead of raising #GP; Linux needs it
     bool wait_for_gdb = false;             ///< QEMU: stop before the first instruction, gdb on port 1234
 };
 
@@ -31,7 +32,8 @@ enum class Received { Data, Ended, TimedOut };
 /// A running machine: an emulator's process and the other end of its COM1.
 class Machine {
   public:
-    /// Starts the emulator; throws Error when it cannot.
+    /// Starts the emulator; throws Error when it cannot. The nested platforms are made of two machines, see
+    /// tools/nested.
     [[nodiscard]] static Machine start(const MachineOptions& options);
 
     /// Appends what the machine printed to `into`, waiting at most `wait` for the first byte. Ended is reported
@@ -57,10 +59,6 @@ class Machine {
 
 [[nodiscard]] Machine start_qemu(const MachineOptions& options);
 [[nodiscard]] Machine start_bochs(const MachineOptions& options);
-
-/// The image of a nested rig: a Linux with KVM whose initramfs runs QEMU on `options.image`. Returns the options
-/// of the outer machine (see nested.cpp).
-[[nodiscard]] MachineOptions prepare_nested(const MachineOptions& options);
 
 /// QEMU's command line; apart from start_qemu() for its tests and for messages.
 [[nodiscard]] std::vector<std::string> qemu_arguments(const MachineOptions& options);

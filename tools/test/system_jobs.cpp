@@ -8,6 +8,7 @@
 #include "tools/console/session.hpp"
 #include "tools/image/elf_file.hpp"
 #include "tools/machine/error.hpp"
+#include "tools/nested/nested.hpp"
 #include "tools/test/job.hpp"
 #include "tools/test/suites.hpp"
 
@@ -68,7 +69,7 @@ std::vector<CaseResult> run_system_test(const SystemRun& run, unsigned timeout_s
     BootImage image{layout.kernel(), "console=com1 " + run.suite.arguments, {{"init", layout.program(run.suite.program)}}};
     build_iso(image, iso, work.path());
     RunLog log(job_log(layout, run.job_name));
-    auto machine = Machine::start(machine_options(run, iso, work.path()));
+    auto machine = start_machine(layout, machine_options(run, iso, work.path()));
 
     PlanParser plan;
     LineSplitter lines([&plan](std::string_view line) { plan.line(line); });
