@@ -16,8 +16,8 @@ struct Fixture {
     runtime::Domain domain;
     runtime::Domain guest;
     runtime::Capability handler;
-    runtime::Capability thread;   ///< with a scheduling context
-    runtime::Capability fresh;    ///< without
+    runtime::Capability thread;  ///< with a scheduling context
+    runtime::Capability fresh;   ///< without
     runtime::SchedulingContext context;
     runtime::Portal portal;
     Notification notification;
@@ -27,10 +27,10 @@ struct Fixture {
     runtime::Vcpu vcpu;
     Memory vcpu_state;
     runtime::VirtualInterrupt virtual_interrupt;
-    Selector stale = 0;   ///< of an object that is gone
-    Selector free = 0;    ///< an empty slot of this program, for results
+    Selector stale = 0;  ///< of an object that is gone
+    Selector free = 0;   ///< an empty slot of this program, for results
     Selector free2 = 0;
-    Selector empty = 0;   ///< an empty slot, never filled
+    Selector empty = 0;  ///< an empty slot, never filled
 
     static abi::Result<Fixture> create();
     void destroy() {
@@ -38,12 +38,13 @@ struct Fixture {
         forget(stale);
         forget(free);
         forget(free2);
-        for (runtime::Capability* capability : {static_cast<runtime::Capability*>(&guest), &handler, &thread, &fresh,
-                                                static_cast<runtime::Capability*>(&context), static_cast<runtime::Capability*>(&portal),
-                                                static_cast<runtime::Capability*>(&notification), static_cast<runtime::Capability*>(&memory),
-                                                static_cast<runtime::Capability*>(&ports), static_cast<runtime::Capability*>(&interrupt),
-                                                static_cast<runtime::Capability*>(&vcpu), static_cast<runtime::Capability*>(&vcpu_state),
-                                                static_cast<runtime::Capability*>(&virtual_interrupt)}) {
+        for (runtime::Capability* capability :
+             {static_cast<runtime::Capability*>(&guest), &handler, &thread, &fresh,
+              static_cast<runtime::Capability*>(&context), static_cast<runtime::Capability*>(&portal),
+              static_cast<runtime::Capability*>(&notification), static_cast<runtime::Capability*>(&memory),
+              static_cast<runtime::Capability*>(&ports), static_cast<runtime::Capability*>(&interrupt),
+              static_cast<runtime::Capability*>(&vcpu), static_cast<runtime::Capability*>(&vcpu_state),
+              static_cast<runtime::Capability*>(&virtual_interrupt)}) {
             capability->forget();
         }
     }
@@ -77,8 +78,9 @@ abi::Result<Fixture> Fixture::create() {
     const Memory source = TRY(take_memory(4 * page_size_bytes));
     f.memory = TRY(source.derive(0, 4 * page_size_bytes, abi::all_rights, 0, owner));
     f.ports = TRY(runtime::Ports{abi::WellKnownSlot::Ports}.derive(0x2f8, 8, owner));
-    f.interrupt = TRY(runtime::Interrupt::create(abi::WellKnownSlot::Machine, example_line + 1,
-                                                 f.notification.selector(), 1, 0, abi::InterruptTrigger::Default, owner));
+    f.interrupt =
+        TRY(runtime::Interrupt::create(abi::WellKnownSlot::Machine, example_line + 1, f.notification.selector(), 1, 0,
+                                       abi::InterruptTrigger::Default, owner));
     if (has_virtualization()) {
         f.guest = TRY(runtime::Domain::create_guest(200, 255, owner));
         const auto made = TRY(runtime::create_vcpu(f.guest.selector(), 0));
@@ -101,13 +103,11 @@ struct Example {
     static constexpr bool possible = false;
 };
 
-#define EXAMPLE(Type, ...)                                             \
-    template <>                                                        \
-    struct Example<abi::Type> {                                        \
-        static constexpr bool possible = true;                         \
-        static abi::Type make([[maybe_unused]] const Fixture& f) {     \
-            return abi::Type{__VA_ARGS__};                             \
-        }                                                              \
+#define EXAMPLE(Type, ...)                                                                          \
+    template <>                                                                                     \
+    struct Example<abi::Type> {                                                                     \
+        static constexpr bool possible = true;                                                      \
+        static abi::Type make([[maybe_unused]] const Fixture& f) { return abi::Type{__VA_ARGS__}; } \
     };
 
 constexpr Selector machine_slot = abi::WellKnownSlot::Machine;
@@ -152,21 +152,22 @@ EXAMPLE(Halt, machine_slot, 0)
 
 template <typename Call>
 constexpr bool needs_virtualization =
-    std::is_same_v<Call, abi::CreateVcpu> || std::is_same_v<Call, abi::BindVcpu> || std::is_same_v<Call, abi::RecallVcpu> ||
-    std::is_same_v<Call, abi::PullVcpuState> || std::is_same_v<Call, abi::PostInterrupt> ||
-    std::is_same_v<Call, abi::CreateVirtualInterrupt> || std::is_same_v<Call, abi::SetVirtualInterrupt> ||
-    std::is_same_v<Call, abi::PostVirtualInterrupt>;
+    std::is_same_v<Call, abi::CreateVcpu> || std::is_same_v<Call, abi::BindVcpu> ||
+    std::is_same_v<Call, abi::RecallVcpu> || std::is_same_v<Call, abi::PullVcpuState> ||
+    std::is_same_v<Call, abi::PostInterrupt> || std::is_same_v<Call, abi::CreateVirtualInterrupt> ||
+    std::is_same_v<Call, abi::SetVirtualInterrupt> || std::is_same_v<Call, abi::PostVirtualInterrupt>;
 
 /// Calls that accept an object of any type, and those whose first object needs no right.
 template <typename Call>
-constexpr bool any_type =
-    std::is_same_v<Call, abi::Destroy> || std::is_same_v<Call, abi::Inspect> || std::is_same_v<Call, abi::CopyCapability>;
+constexpr bool any_type = std::is_same_v<Call, abi::Destroy> || std::is_same_v<Call, abi::Inspect> ||
+                          std::is_same_v<Call, abi::CopyCapability>;
 
 enum class Place { Object, Slot, Optional };
 
 /// What a selector of a call is for, by its description in the table.
 Place place_of(std::string_view text) {
-    if (text.starts_with("where") || text.starts_with("which slot")) return text == "whose space" ? Place::Object : Place::Slot;
+    if (text.starts_with("where") || text.starts_with("which slot"))
+        return text == "whose space" ? Place::Object : Place::Slot;
     if (text.find("0: ") != std::string_view::npos) return Place::Optional;
     return Place::Object;
 }
@@ -181,8 +182,9 @@ void for_each_selector(Visitor visitor) {
                 // Rights, words and numbers have other types or other texts.
                 if constexpr (std::is_same_v<Value, Selector>) {
                     const std::string_view text{one.text};
-                    const bool number = text.starts_with("CPU") || text.starts_with("size") || text.starts_with("1..") ||
-                                        text.starts_with("global") || text.starts_with("VcpuState");
+                    const bool number = text.starts_with("CPU") || text.starts_with("size") ||
+                                        text.starts_with("1..") || text.starts_with("global") ||
+                                        text.starts_with("VcpuState");
                     if (!number) visitor(one.member, text);
                 }
             };
@@ -201,8 +203,9 @@ void for_each_call(Visitor visitor) {
 void expect(Status is, Status wanted, abi::CallNumber number, std::string_view member, const char* what) {
     if (is == wanted) return;
     char why[200];
-    record_failure(__FILE__, __LINE__, runtime::format_into(why, "call {}, {}, {}: {}, not {}", static_cast<unsigned>(number),
-                                                            member, what, is, wanted));
+    record_failure(__FILE__, __LINE__,
+                   runtime::format_into(why, "call {}, {}, {}: {}, not {}", static_cast<unsigned>(number), member, what,
+                                        is, wanted));
 }
 
 /// The selectors of objects, with a wrong one in place of each in turn: `wrong(good)` makes it, 0 to leave it out.
@@ -234,13 +237,15 @@ SYSTEM_TEST(null_and_yield) {
 
 SYSTEM_TEST(calls_keep_registers) {
     abi::Registers registers;
-    for (unsigned i = 0; i < static_cast<unsigned>(abi::Register::Count); ++i) registers.words[i] = 0x1111'1111'1111'1111u * (i + 1);
+    for (unsigned i = 0; i < static_cast<unsigned>(abi::Register::Count); ++i)
+        registers.words[i] = 0x1111'1111'1111'1111u * (i + 1);
     abi::Registers before = registers;
     registers[abi::Register::Rax] = static_cast<uint64_t>(abi::CallNumber::Null);
     raw_call(registers);
     EXPECT_EQ(registers[abi::Register::Rax] & 0xff, 0u);
     before[abi::Register::Rax] = registers[abi::Register::Rax];
-    for (unsigned i = 0; i < static_cast<unsigned>(abi::Register::Count); ++i) EXPECT_EQ(registers.words[i], before.words[i]);
+    for (unsigned i = 0; i < static_cast<unsigned>(abi::Register::Count); ++i)
+        EXPECT_EQ(registers.words[i], before.words[i]);
 }
 
 SYSTEM_TEST(unknown_calls) {
@@ -334,7 +339,8 @@ SYSTEM_TEST(occupied_and_bad_slots) {
 SYSTEM_TEST(every_call_right) {
     Fixture f = NEEDED(Fixture::create());
     for_each_call([&]<typename Call>() {
-        if constexpr (Example<Call>::possible && !std::is_same_v<Call, abi::Halt> && !std::is_same_v<Call, abi::Destroy>) {
+        if constexpr (Example<Call>::possible && !std::is_same_v<Call, abi::Halt> &&
+                      !std::is_same_v<Call, abi::Destroy>) {
             if (needs_virtualization<Call> && !has_virtualization()) return;
             Status wanted = Status::Ok;
             if constexpr (std::is_same_v<Call, abi::PullVcpuState>) wanted = Status::Busy;  // it is in no exit
@@ -357,12 +363,14 @@ SYSTEM_TEST(exhausted_quota) {
     }
     EXPECT_EQ(status, Status::OutOfMemory);
     EXPECT_EQ(NEEDED(poor.free_quota_pages()), 0u);
-    EXPECT_STATUS(invoke(abi::CreateDomain{poor.selector(), f.free, abi::DomainKind::Native, 255, 64, 0}), Status::OutOfMemory);
-    EXPECT_STATUS(invoke(abi::CreateDomain{poor.selector(), f.free, abi::DomainKind::Native, 255, 64, 1}), Status::OutOfMemory);
+    EXPECT_STATUS(invoke(abi::CreateDomain{poor.selector(), f.free, abi::DomainKind::Native, 255, 64, 0}),
+                  Status::OutOfMemory);
+    EXPECT_STATUS(invoke(abi::CreateDomain{poor.selector(), f.free, abi::DomainKind::Native, 255, 64, 1}),
+                  Status::OutOfMemory);
     EXPECT_STATUS(invoke(abi::CreateThread{poor.selector(), f.free, 0, 0x400000, 0x1000'0000, 0x10'0003'0000, 0, 0, 0}),
                   Status::OutOfMemory);
-    EXPECT_STATUS(invoke(abi::MapMemory{poor.selector(), f.memory.selector(), 0, 0x1000, 0x30'0000'0000, runtime::read_write,
-                                        abi::MemoryType::WriteBack}),
+    EXPECT_STATUS(invoke(abi::MapMemory{poor.selector(), f.memory.selector(), 0, 0x1000, 0x30'0000'0000,
+                                        runtime::read_write, abi::MemoryType::WriteBack}),
                   Status::OutOfMemory);
     // What is given back can be used again.
     REQUIRE(made > 1);

@@ -15,8 +15,8 @@ struct Outcome {
     bool faulted = false;
     uint32_t vector = 0;
     uint64_t error_code = 0;
-    uint64_t address = 0;        ///< CR2 of a page fault
-    uint64_t value = 0;          ///< what was read
+    uint64_t address = 0;         ///< CR2 of a page fault
+    uint64_t value = 0;           ///< what was read
     abi::ExceptionFrame frame{};  ///< as the exception handler saw it
 
     bool operator==(uint32_t wanted_vector) const { return faulted && vector == wanted_vector; }
@@ -41,14 +41,14 @@ Outcome probe_execute(uint64_t address, uint32_t cpu = 0);
 Outcome probe_port_read(uint16_t port, uint32_t cpu = 0);
 
 /// A function for `probe` around one piece of assembly: RDI holds the argument, RAX what is returned.
-#define PROBE_FUNCTION(name, instructions)                                  \
+#define PROBE_FUNCTION(name, instructions)                                    \
     [[gnu::naked]] static uint64_t name([[maybe_unused]] uint64_t argument) { \
-        asm("push %rbx\n\t"                                                 \
-            "lea 1f(%rip), %rbx\n\t"                                        \
-            "xor %eax, %eax\n\t" instructions                               \
-            "\n1:\n\t"                                                      \
-            "pop %rbx\n\t"                                                  \
-            "ret");                                                         \
+        asm("push %rbx\n\t"                                                   \
+            "lea 1f(%rip), %rbx\n\t"                                          \
+            "xor %eax, %eax\n\t" instructions                                 \
+            "\n1:\n\t"                                                        \
+            "pop %rbx\n\t"                                                    \
+            "ret");                                                           \
     }
 
 }  // namespace bulkhead::test

@@ -72,7 +72,32 @@ void start_watchdog() {
     if (thread.ok()) static_cast<void>(thread.value().start({.priority = 255}));
 }
 
+std::atomic<bool> all_passed{true};
+runtime::Notification finished;
+
+/// The tests run on a thread of their own, whose priority is known.
+void run_all(void* /*unused*/) {
+    for (const TestEntry* test = test_table_start; test != test_table_end; ++test) {
+        if (!run_one(*test)) all_passed = false;
+    }
+    runtime::log("done");
+    static_cast<void>(finished.signal(1));
+}
+
 }  // namespace
+
+int run_tests(const abi::RootInformation& information) {
+    root_information = &information;
+    runtime::log("plan {}", static_cast<size_t>(test_table_end - test_table_start));
+    start_watchdog();
+    finished = Notification::create().unwrap("the root task may create");
+    runtime::ThreadOptions options;
+    options.name = "test";
+    runtime::Thread thread = runtime::Thread::create(options, run_all, nullptr).unwrap("there is memory for a thread");
+    thread.start({.priority = test_priority}).unwrap("the root task may have any priority");
+    static_cast<void>(finished.wait());
+    return all_passed ? 0 : 1;
+}
 
 const abi::RootInformation& root() { return *root_information; }
 
@@ -89,13 +114,4 @@ void record_skip(const char* reason) { record.skip_reason = reason; }
 
 }  // namespace bulkhead::test
 
-int bulkhead::root_main(const abi::RootInformation& information) {
-    using namespace bulkhead::test;
-    root_information = &information;
-    runtime::log("plan {}", static_cast<size_t>(test_table_end - test_table_start));
-    start_watchdog();
-    bool all_passed = true;
-    for (const TestEntry* test = test_table_start; test != test_table_end; ++test) all_passed &= run_one(*test);
-    runtime::log("done");
-    return all_passed ? 0 : 1;
-}
+int bulkhead::root_main(const abi::RootInformation& information) { return test::run_tests(information); }

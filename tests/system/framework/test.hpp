@@ -41,6 +41,13 @@ void record_skip(const char* reason);
 /// Whether a check of the running test has failed.
 bool has_failed();
 
+/// Priority of the thread that runs the tests, and two on either side of it.
+inline constexpr uint8_t low_priority = 10;
+inline constexpr uint8_t test_priority = 100;
+inline constexpr uint8_t high_priority = 200;
+
+int run_tests(const abi::RootInformation& information);
+
 /// What the root task was given.
 const abi::RootInformation& root();
 
@@ -68,11 +75,11 @@ inline void expect_status(Status is, Status wanted, const char* text, const char
     record_failure(file, line, runtime::format_into(why, "{}: {}, not {}", text, is, wanted));
 }
 
-#define SYSTEM_TEST(name)                                                                                        \
-    static void test_##name();                                                                                   \
-    [[gnu::section(".bulkhead_tests"), gnu::used, gnu::aligned(1)]] static const char test_name_##name[] = #name; \
-    [[gnu::section(".bulkhead_test_table"), gnu::used]] static const ::bulkhead::test::TestEntry                  \
-        test_entry_##name{test_name_##name, &test_##name};                                                       \
+#define SYSTEM_TEST(name)                                                                                           \
+    static void test_##name();                                                                                      \
+    [[gnu::section(".bulkhead_tests"), gnu::used, gnu::aligned(1)]] static const char test_name_##name[] = #name;   \
+    [[gnu::section(".bulkhead_test_table"), gnu::used]] static const ::bulkhead::test::TestEntry test_entry_##name{ \
+        test_name_##name, &test_##name};                                                                            \
     static void test_##name()
 
 #define EXPECT(condition)                                                                               \
@@ -88,30 +95,30 @@ inline void expect_status(Status is, Status wanted, const char* text, const char
 #define EXPECT_OK(expression) EXPECT_STATUS(expression, ::bulkhead::abi::Status::Ok)
 
 /// As EXPECT, but ends the test when it fails.
-#define REQUIRE(condition)                                                                        \
-    do {                                                                                          \
-        if (!(condition)) {                                                                       \
+#define REQUIRE(condition)                                                                         \
+    do {                                                                                           \
+        if (!(condition)) {                                                                        \
             ::bulkhead::test::record_failure(__FILE__, __LINE__, #condition " is false; gave up"); \
-            return;                                                                               \
-        }                                                                                         \
+            return;                                                                                \
+        }                                                                                          \
     } while (false)
 
 /// The value of a Result; ends the test if there is none.
-#define NEEDED(expression)                                                                                 \
-    __extension__({                                                                                        \
-        auto&& needed_ = (expression);                                                                     \
-        if (!needed_.ok()) {                                                                               \
-            ::bulkhead::test::expect_status(needed_.error(), ::bulkhead::abi::Status::Ok, #expression,       \
-                                            __FILE__, __LINE__);                                           \
-            return;                                                                                        \
-        }                                                                                                  \
-        std::move(needed_).value();                                                                        \
+#define NEEDED(expression)                                                                                       \
+    __extension__({                                                                                              \
+        auto&& needed_ = (expression);                                                                           \
+        if (!needed_.ok()) {                                                                                     \
+            ::bulkhead::test::expect_status(needed_.error(), ::bulkhead::abi::Status::Ok, #expression, __FILE__, \
+                                            __LINE__);                                                           \
+            return;                                                                                              \
+        }                                                                                                        \
+        std::move(needed_).value();                                                                              \
     })
 
-#define SKIP(reason)                              \
-    do {                                          \
-        ::bulkhead::test::record_skip(reason);    \
-        return;                                   \
+#define SKIP(reason)                           \
+    do {                                       \
+        ::bulkhead::test::record_skip(reason); \
+        return;                                \
     } while (false)
 
 }  // namespace bulkhead::test

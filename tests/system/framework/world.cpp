@@ -88,7 +88,8 @@ abi::Result<Memory> take_memory(uint64_t size) {
     const abi::RootMemory& source = largest_memory();
     // Aligned in physical memory, so that large pages can map it.
     const uint64_t alignment = size % large_page == 0 ? large_page : page_size_bytes;
-    const uint64_t slack = alignment == large_page ? align_up(source.physical_address, large_page) - source.physical_address : 0;
+    const uint64_t slack =
+        alignment == large_page ? align_up(source.physical_address, large_page) - source.physical_address : 0;
     uint64_t offset = TRY(offsets().allocate(size + (slack != 0 ? large_page : 0), alignment));
     const uint64_t reserved = offset;
     offset += slack;
@@ -173,8 +174,8 @@ abi::Result<runtime::Thread> start_thread(runtime::ThreadFunction function, void
 
 abi::Result<Child> Child::create(const ChildOptions& options) {
     Child child;
-    child.domain = TRY(
-        runtime::Domain::create(options.quota_pages, options.capability_slots, options.maximum_priority));
+    child.domain =
+        TRY(runtime::Domain::create(options.quota_pages, options.capability_slots, options.maximum_priority));
     ScopeGuard undo{[&] { child.destroy(); }};
     const uint64_t start = address_of(program_start);
     const uint64_t rodata = address_of(program_rodata_start);

@@ -30,6 +30,8 @@ struct MappedMemory {
     void destroy();
 };
 abi::Result<MappedMemory> take_mapped_memory(uint64_t size);
+/// Destroys memory of `take_memory`.
+void give_memory_back(Memory& memory);
 
 /// A system call with any register content, all of which comes back.
 void raw_call(abi::Registers& registers);
@@ -52,9 +54,16 @@ struct Handler {
 abi::Result<runtime::Thread> start_thread(runtime::ThreadFunction function, void* argument, uint8_t priority,
                                           uint32_t cpu = 0, Selector exception_portal = abi::null_selector);
 
-/// Priority of the test's main thread, set at the first call, so that tests can choose below and above.
-inline constexpr uint8_t low_priority = 10;
-inline constexpr uint8_t high_priority = 250;
+/// Waits until a condition holds; false if that takes too long.
+template <typename Condition>
+bool eventually(Condition condition) {
+    const uint64_t deadline = soon();
+    while (!condition()) {
+        if (runtime::now_ticks() > deadline) return false;
+        runtime::sleep_for(50 * ns_per_us);
+    }
+    return true;
+}
 
 struct ChildOptions {
     uint64_t quota_pages = 400;
