@@ -8,6 +8,7 @@
 
 #include "tools/bulkhead/commands.hpp"
 #include "tools/bulkhead/system.hpp"
+#include "tools/debug/symbolize.hpp"
 #include "tools/machine/error.hpp"
 #include "tools/machine/size.hpp"
 
@@ -68,7 +69,7 @@ void print_output(std::string_view text) {
 }
 
 int report(const SessionResult& result, const std::filesystem::path& log, bool always_name_log) {
-    if (!result.problem.empty()) say(result.problem);
+    if (!result.problem.empty()) say(symbolize_text(find_layout(), result.problem));
     if (!result.problem.empty() || always_name_log) say("log: " + log.string());
     return result.status;
 }

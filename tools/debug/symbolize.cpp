@@ -7,6 +7,7 @@
 #include <iostream>
 #include <map>
 #include <regex>
+#include <sstream>
 
 #include "tools/machine/error.hpp"
 #include "tools/machine/process.hpp"
@@ -32,6 +33,28 @@ std::string describe(const Layout& layout, const fs::path& image, const Backtrac
     return text;
 }
 
+/// Remembers what it looked up: the same few addresses come again and again.
+class Symbolizer {
+  public:
+    explicit Symbolizer(const Layout& layout) : layout_(layout) {}
+
+    std::string annotate(std::string line) {
+        while (line.ends_with('\r')) line.pop_back();
+        const auto frame = parse_backtrace_line(line);
+        if (!frame) return line;
+        const auto [entry, is_new] = known_.try_emplace({frame->component, frame->address});
+        const fs::path image = frame->component.empty() ? layout_.kernel() : layout_.program(frame->component);
+        const bool is_return_address = line.find("#0 ") == std::string::npos;
+        if (is_new && fs::exists(image)) entry->second = describe(layout_, image, *frame, is_return_address);
+        if (!entry->second.empty()) line += "  " + entry->second;
+        return line;
+    }
+
+  private:
+    const Layout& layout_;
+    std::map<std::pair<std::string, std::uint64_t>, std::string> known_;
+};
+
 }  // namespace
 
 std::optional<BacktraceLine> parse_backtrace_line(std::string_view line) {
@@ -41,26 +64,25 @@ std::optional<BacktraceLine> parse_backtrace_line(std::string_view line) {
     return BacktraceLine{match[2].str(), std::stoull(match[3].str(), nullptr, 16)};
 }
 
+std::string symbolize_text(const Layout& layout, std::string_view text) {
+    Symbolizer symbolizer(layout);
+    std::istringstream input{std::string(text)};
+    std::string result;
+    for (std::string line; std::getline(input, line);) {
+        if (!result.empty()) result += '\n';
+        result += symbolizer.annotate(line);
+    }
+    return result;
+}
+
 int symbolize_log(const Layout& layout, const std::string& file) {
     std::ifstream stream;
     if (file != "-") {
         stream.open(file);
         if (!stream) throw_errno("cannot read " + file);
     }
-    std::istream& input = file == "-" ? std::cin : stream;
-    std::map<std::pair<std::string, std::uint64_t>, std::string> known;
-    for (std::string line; std::getline(input, line);) {
-        while (line.ends_with('\r')) line.pop_back();
-        std::cout << line;
-        if (const auto frame = parse_backtrace_line(line)) {
-            const fs::path image = frame->component.empty() ? layout.kernel() : layout.program(frame->component);
-            const auto [entry, is_new] = known.try_emplace({frame->component, frame->address});
-            const bool first_frame = line.find("#0 ") != std::string::npos;
-            if (is_new && fs::exists(image)) entry->second = describe(layout, image, *frame, !first_frame);
-            if (!entry->second.empty()) std::cout << "  " << entry->second;
-        }
-        std::cout << '\n';
-    }
+    Symbolizer symbolizer(layout);
+    for (std::string line; std::getline(file == "-" ? std::cin : stream, line);) std::cout << symbolizer.annotate(line) << '\n';
     return 0;
 }
 

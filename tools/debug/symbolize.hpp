@@ -20,6 +20,9 @@ struct BacktraceLine {
 /// Recognises such a line anywhere in `line` (a log prefix may stand before it).
 [[nodiscard]] std::optional<BacktraceLine> parse_backtrace_line(std::string_view line);
 
+/// `text` with function, file and line behind every backtrace address in it.
+[[nodiscard]] std::string symbolize_text(const Layout& layout, std::string_view text);
+
 /// Prints the log with function, file and line behind every backtrace address. `file` may be "-".
 int symbolize_log(const Layout& layout, const std::string& file);
 

@@ -64,10 +64,15 @@ std::vector<CaseResult> reconcile(const std::vector<std::string>& expected, cons
             strays.push_back({result.name, Outcome::Failed, "reported more than once"});
         }
     }
+    bool explained = false;
     for (const auto& name : expected) {
         const auto found = first.find(name);
-        if (found != first.end()) results.push_back(*found->second);
-        else results.push_back({name, Outcome::Failed, why_missing});
+        if (found != first.end()) {
+            results.push_back(*found->second);
+        } else {
+            results.push_back({name, Outcome::Failed, explained ? "did not report either" : why_missing});
+            explained = true;
+        }
     }
     results.insert(results.end(), strays.begin(), strays.end());
     return results;

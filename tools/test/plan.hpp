@@ -35,7 +35,7 @@ class PlanParser {
 };
 
 /// The results of a run of which `expected` cases were known beforehand: each expected case exactly once, in
-/// order; one that did not report fails with `why_missing`; reports of unknown or repeated cases fail too.
+/// order; those that did not report fail, the first of them with `why_missing`; reports of unknown or repeated cases fail too.
 [[nodiscard]] std::vector<CaseResult> reconcile(const std::vector<std::string>& expected,
                                                 const std::vector<CaseResult>& reported,
                                                 const std::string& why_missing);

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "tools/debug/symbolize.hpp"
 #include "tools/machine/error.hpp"
 #include "tools/machine/process.hpp"
 #include "tools/test/job.hpp"
@@ -38,18 +39,18 @@ class Report {
         const std::lock_guard guard(mutex_);
         Totals here;
         for (const auto& result : results) {
-            if (counts(result)) count(here, result);
+            if (counts(job, result)) count(here, result);
         }
         ++jobs_done_;
         std::printf("[%zu/%zu] %-6s %s: %u passed, %u failed, %u skipped (%.1f s)\n", jobs_done_, job_count_,
                     here.failed != 0 ? "FAILED" : here.passed != 0 ? "ok" : "skip", job.name.c_str(), here.passed,
                     here.failed, here.skipped, duration_s);
         for (const auto& result : results) {
-            if (counts(result) && result.outcome == Outcome::Failed) {
+            if (counts(job, result) && result.outcome == Outcome::Failed) {
                 std::printf("  fail %s: %s\n", result.name.c_str(), result.detail.c_str());
                 failures_.push_back(result.name);
             }
-            if (counts(result) && result.outcome == Outcome::Skipped) skips_[result.detail].push_back(result.name);
+            if (counts(job, result) && result.outcome == Outcome::Skipped) skips_[result.detail].push_back(result.name);
         }
         std::fflush(stdout);
     }
@@ -63,8 +64,11 @@ class Report {
     }
 
   private:
-    /// A report of a case that the filter does not name is counted only if it failed for being unknown.
-    bool counts(const CaseResult& result) const { return filter_.matches(result.name); }
+    /// A job runs whole; of its known cases only those the filter names count, and all that nobody expected.
+    bool counts(const Job& job, const CaseResult& result) const {
+        const bool known = std::find(job.cases.begin(), job.cases.end(), result.name) != job.cases.end();
+        return !known || filter_.matches(result.name);
+    }
 
     void count(Totals& here, const CaseResult& result) {
         for (auto* totals : {&here, &totals_}) {
@@ -89,21 +93,25 @@ std::vector<CaseResult> all_cases(const Job& job, Outcome outcome, const std::st
     return results;
 }
 
-std::vector<CaseResult> run_job(const Job& job) {
+std::vector<CaseResult> run_job(const Job& job, const Layout& layout) {
     if (job.skip_reason) return all_cases(job, Outcome::Skipped, *job.skip_reason);
     try {
-        return job.run();
+        auto results = job.run();
+        for (auto& result : results) {
+            if (result.outcome == Outcome::Failed) result.detail = symbolize_text(layout, result.detail);
+        }
+        return results;
     } catch (const std::exception& error) {
         return all_cases(job, Outcome::Failed, error.what());
     }
 }
 
-void run_all(const std::vector<Job>& jobs, unsigned parallel, Report& report) {
+void run_all(const std::vector<Job>& jobs, const Layout& layout, unsigned parallel, Report& report) {
     std::atomic<std::size_t> next{0};
     const auto worker = [&] {
         for (std::size_t index = next++; index < jobs.size(); index = next++) {
             const auto begin = Clock::now();
-            const auto results = run_job(jobs[index]);
+            const auto results = run_job(jobs[index], layout);
             report.job_ended(jobs[index], results, std::chrono::duration<double>(Clock::now() - begin).count());
         }
     };
@@ -143,7 +151,7 @@ int run_tests(const TestContext& context) {
         for (const auto& name : job.cases) expected += context.options.filter.matches(name) ? 1 : 0;
     }
     Report report(context.options.filter, jobs.size());
-    run_all(jobs, std::max(1U, context.options.parallel), report);
+    run_all(jobs, context.layout, std::max(1U, context.options.parallel), report);
 
     auto totals = report.print_end();
     if (context.options.exact_job.empty()) print_line_count(context.layout);

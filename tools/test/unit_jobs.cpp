@@ -21,8 +21,7 @@ constexpr unsigned kTimeoutSeconds = 600;
 
 /// Every registered unit test: binary -> GoogleTest names.
 std::map<std::string, std::vector<std::string>> registered_tests(const Layout& layout) {
-    const auto listing =
-        run_command({"ctest", "--test-dir", layout.build.string(), "-L", "unit", "--show-only=json-v1"}, 120);
+    const auto listing = run_command({"ctest", "--test-dir", layout.build.string(), "--show-only=json-v1"}, 120);
     const auto begin = listing.text.find('{');
     if (listing.exit_status != 0 || begin == std::string::npos) throw Error("ctest cannot list the unit tests:\n" + listing.text);
     const Json document = Json::parse(listing.text.substr(begin), nullptr, false);
@@ -31,6 +30,7 @@ std::map<std::string, std::vector<std::string>> registered_tests(const Layout& l
     for (const auto& test : document.value("tests", Json::array())) {
         const std::string name = test.value("name", "");
         const auto command = test.value("command", std::vector<std::string>{});
+        if (name.ends_with("_NOT_BUILT")) throw Error(fmt::format("a unit test binary is missing: {}", name));
         if (!name.starts_with(kPrefix)) continue;
         if (command.empty()) throw Error(fmt::format("the unit test {} is registered, but its binary is not built", name));
         binaries[command.front()].push_back(name.substr(kPrefix.size()));

@@ -39,12 +39,14 @@ TEST(PlanParser, IgnoresOtherTextAndReportsOutsideThePlan) {
 }
 
 TEST(Reconcile, FailsWhatDidNotReport) {
-    const auto results = reconcile({"a", "b"}, {{"b", Outcome::Passed}}, "did not report");
-    ASSERT_EQ(results.size(), 2U);
+    const auto results = reconcile({"a", "b", "c"}, {{"b", Outcome::Passed}}, "did not report");
+    ASSERT_EQ(results.size(), 3U);
     EXPECT_EQ(results[0].name, "a");
     EXPECT_EQ(results[0].outcome, Outcome::Failed);
     EXPECT_EQ(results[0].detail, "did not report");
     EXPECT_EQ(results[1].outcome, Outcome::Passed);
+    EXPECT_EQ(results[2].outcome, Outcome::Failed);
+    EXPECT_EQ(results[2].detail, "did not report either");
 }
 
 TEST(Reconcile, FailsStrangersAndRepetitions) {
