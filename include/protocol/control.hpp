@@ -29,9 +29,12 @@ enum class ControlOperation : uint8_t {
     /// From a monitor: its virtual machine has ended. Word 0: VmEnd. Text: one line of details for the log. The policy
     /// of the manifest applies; the monitor and, if so, its guest are destroyed after the reply.
     VmEnded,
-    /// Item: a notification (right Signal), word 0: bits. The supervisor signals them whenever one of the caller's
-    /// connections has been made, or made again: the service was restarted, calls to it make sense again.
+    /// Item: a notification (right Signal). Word 0: bits that the supervisor signals whenever one of the caller's
+    /// connections has been made, or made again: the service was restarted, calls to it make sense again. Word 1: bits
+    /// it signals before the machine halts; it then waits a moment for the caller's Stopped.
     Watch,
+    /// The machine may halt as far as the caller is concerned: all it had under way is done. No words.
+    Stopped,
 };
 
 enum class ControlResult : uint8_t {

@@ -30,15 +30,18 @@ class Supervisor {
         return true;
     }
 
-    /// Asks for `bits` of a notification whenever a connection of this program was made, or made again.
-    static bool watch(runtime::Notification notification, uint64_t bits) {
+    /// Asks for `connected` bits of a notification whenever a connection of this program was made, or made again, and
+    /// for `stopping` bits before the machine halts, to be answered with stopped().
+    static bool watch(runtime::Notification notification, uint64_t connected, uint64_t stopping = 0) {
         runtime::Message message{control_label(ControlOperation::Watch)};
-        message.words[0] = bits;
+        message.words[0] = connected;
+        message.words[1] = stopping;
         runtime::message_buffer().items[0] = {notification.selector(), abi::NotificationRight::Signal, 0};
         message.with_items(1);
         return succeeds(message);
     }
 
+    static void stopped() { short_call(ControlOperation::Stopped, 0); }
     static void heartbeat() { short_call(ControlOperation::Heartbeat, 0); }
     /// Ends the run of the machine, if the manifest allows it.
     static void halt(uint8_t status) { short_call(ControlOperation::Halt, status); }

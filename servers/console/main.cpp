@@ -25,6 +25,7 @@ struct Wake {
     static constexpr uint64_t Readable = 1 << 2;   ///< input from the UART
     static constexpr uint64_t Writable = 1 << 3;   ///< the UART takes bytes again
     static constexpr uint64_t Connected = 1 << 4;  ///< there is a (new) UART driver
+    static constexpr uint64_t Stopping = 1 << 5;   ///< the machine is about to halt
 };
 
 /// What outlives a restart: everything that was on its way.
@@ -175,14 +176,17 @@ void Console::receive() {
 }
 
 void Console::run() {
+    bool stopping = false;
     for (;;) {
         const uint64_t bits = wake.wait(~uint64_t{0}).value_or(0);
         if ((bits & Wake::Connected) != 0) connect();
         take_names();
         if ((bits & (Wake::Readable | Wake::Connected)) != 0) receive();
+        stopping = stopping || (bits & Wake::Stopping) != 0;
         do {
             take_log();
         } while (send());
+        if (stopping && state_.line_sent == state_.line_size) protocol::Supervisor::stopped();
     }
 }
 
@@ -210,7 +214,7 @@ int bulkhead::program_main(const protocol::StartupInformation& startup) {
         channels[channel].initialize(state.rings[channel], wake, Wake::Channel);
     auto service =
         runtime::Service::create({.name = "console", .entry = runtime::message_handler<handle>, .receive_slots = 1});
-    if (!service.ok() || !protocol::Supervisor::watch(wake, Wake::Connected) ||
+    if (!service.ok() || !protocol::Supervisor::watch(wake, Wake::Connected, Wake::Stopping) ||
         !protocol::Supervisor::offer("console", service.value())) {
         runtime::log("cannot start the service 'console'");
         return 1;

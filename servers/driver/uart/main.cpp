@@ -6,6 +6,7 @@
 #include "runtime/log.hpp"
 #include "runtime/program.hpp"
 #include "runtime/service.hpp"
+#include "runtime/time.hpp"
 #include "servers/driver/uart/uart.hpp"
 
 namespace bulkhead::uart {
@@ -14,6 +15,7 @@ namespace {
 constexpr uint16_t base_port = 0x3f8;
 constexpr uint64_t interrupt_bit = 1 << 0;  ///< the manifest's first interrupt
 constexpr uint64_t work_bit = uint64_t{1} << 32;
+constexpr uint64_t stopping_bit = uint64_t{1} << 33;  ///< the machine is about to halt
 
 /// The registers behind port instructions. The domain holds exactly these ports: any other one would fault.
 struct PortInstructions {
@@ -44,6 +46,7 @@ abi::Selector capability(const protocol::StartupInformation& startup, std::strin
 }
 
 [[noreturn]] void run(Uart<PortInstructions>& uart, runtime::Notification notification, runtime::Interrupt interrupt) {
+    bool stopping = false;
     for (;;) {
         char input[256];
         size_t received = 0;
@@ -58,7 +61,14 @@ abi::Selector capability(const protocol::StartupInformation& startup, std::strin
         static_cast<void>(interrupt.acknowledge());
         // Not quiet: the device goes on, but others on this CPU and the client's signals get their turn first.
         if (!quiet) static_cast<void>(notification.signal(work_bit));
-        static_cast<void>(notification.wait(interrupt_bit | work_bit));
+        uint64_t deadline = abi::no_deadline;
+        if (stopping && channel.rings().output.empty()) {
+            // The last bytes are in the device; it tells of an empty FIFO, not of an empty shift register.
+            if (uart.idle()) protocol::Supervisor::stopped();
+            deadline = runtime::deadline_in(uart.idle() ? runtime::ns_per_second : 100 * runtime::ns_per_us);
+        }
+        const uint64_t bits = notification.wait(interrupt_bit | work_bit | stopping_bit, deadline).value_or(0);
+        stopping = stopping || (bits & stopping_bit) != 0;
     }
 }
 
@@ -84,7 +94,8 @@ int bulkhead::program_main(const protocol::StartupInformation& startup) {
         return 1;
     }
     device.start();
-    if (!protocol::Supervisor::offer("uart", service.value())) {
+    if (!protocol::Supervisor::watch(notification, 0, stopping_bit) ||
+        !protocol::Supervisor::offer("uart", service.value())) {
         runtime::log("the supervisor does not take the service 'uart'");
         return 1;
     }

@@ -77,6 +77,9 @@ class Uart {
         write(Offset::InterruptEnable, enabled_);
     }
 
+    /// Whether all that was written is on the line.
+    bool idle() { return (read(Offset::LineStatus) & LineStatus::TransmitterEmpty) != 0; }
+
     /// Serves the device until it has nothing more to say: `received(byte)` for input, `next(byte)` for output, which
     /// returns false when there is none. Ends after a bounded number of rounds, so that a mad device cannot hold the
     /// driver; false if it ended so. An edge-triggered line tells only of new causes: all must be gone in the end.

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// The root task: reads the boot module `manifest` and makes the system it describes.
+#include "runtime/program.hpp"
+#include "servers/init/say.hpp"
+#include "servers/init/supervisor.hpp"
+
+namespace bulkhead::init {
+namespace {
+
+/// Too large for the stack; constructed in place, once, in root_main.
+alignas(Supervisor) std::byte supervisor_place[sizeof(Supervisor)];
+MemoryPool memory_pool;
+
+}  // namespace
+}  // namespace bulkhead::init
+
+/// Init's own needs are small and bounded: stacks of its handlers.
+const uint64_t bulkhead::runtime::root_heap_bytes = 8 << 20;
+
+int bulkhead::root_main(const abi::RootInformation& root) {
+    using namespace init;
+    say("{} CPUs, {} boot modules, {} pages of kernel memory", root.cpu_count, root.module_count, root.quota_pages);
+    memory_pool.initialize(root);
+
+    static Modules modules{root};
+    const Module image = modules.find("manifest");
+    if (!image) {
+        say("there is no boot module 'manifest': nothing to start");
+        return 1;
+    }
+    static auto manifest = protocol::ManifestReader::create(image.content);
+    if (!manifest.ok()) {
+        say("the boot module 'manifest' cannot be used: {}", protocol::name(manifest.error()));
+        return 1;
+    }
+    const auto wake = runtime::Notification::create();
+    const auto portals =
+        wake.ok() ? start_handlers(manifest.value(), wake.value()) : abi::Result<HandlerPortals>{wake.error()};
+    if (!portals.ok()) {
+        say("cannot make init's own portals: {}", portals.error());
+        return 1;
+    }
+    static Resources resources{root, manifest.value(), modules, memory_pool, portals.value()};
+    auto* supervisor = new (supervisor_place) Supervisor{resources, wake.value()};
+    say("system '{}': {} components, {} virtual machines, {} MiB free", manifest.value().name(),
+        static_cast<uint64_t>(manifest.value().domains().size()), static_cast<uint64_t>(manifest.value().vms().size()),
+        memory_pool.free_bytes() >> 20);
+    supervisor->start_all();
+    supervisor->run();
+}
