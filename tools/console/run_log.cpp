@@ -15,7 +15,7 @@ namespace bulkhead::tool {
 namespace {
 
 constexpr std::string_view kHalted = "bulkhead: system halted (status ";
-constexpr std::string_view kPanic = "bulkhead: kernel panic";
+constexpr std::string_view kPanic = "bulkhead: KERNEL PANIC";
 constexpr std::string_view kChannel = "console: channel ";
 constexpr std::size_t kTailBytes = 3000;
 

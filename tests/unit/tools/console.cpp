@@ -131,7 +131,7 @@ TEST(RunLog, SeesHaltPanicAndChannels) {
     log.channel(0, "[console] console: channel 1 = vm linux\n");
     EXPECT_EQ(log.channel_names().at(1), "vm linux");
     EXPECT_FALSE(log.panicked());
-    log.kernel_text("bulkhead: kernel panic: oh\n");
+    log.kernel_text("bulkhead: KERNEL PANIC on CPU 0: oh\n");
     EXPECT_TRUE(log.panicked());
     log.channel(1, "login");
     log.finish();
