@@ -9,6 +9,7 @@
 namespace bulkhead::x86 {
 
 enum class Msr : uint32_t {
+    Tsc = 0x10,
     ApicBase = 0x1b,
     FeatureControl = 0x3a,
     TscAdjust = 0x3b,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/arch/x86_64/cpu.hpp"
 
+#include <new>
+
 #include "kernel/arch/x86_64/cpu_setup.hpp"
 #include "kernel/arch/x86_64/features.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
@@ -60,7 +62,7 @@ void Cpu::load_task_register(bool with_ports) {
 
 bool map_cpu(unsigned id) {
     const uint64_t block = cpu_region_base + id * CpuBlock::size_bytes;
-    if (!map_kernel_pages(block, CpuBlock::data_pages * page_size_bytes)) return false;
+    if (!map_kernel_pages(block, CpuBlock::data_bytes)) return false;
     for (uint64_t page = 0; page < CpuBlock::size_bytes / page_size_bytes; ++page) {
         if (CpuBlock::is_stack_page(page) && !map_kernel_pages(block + page * page_size_bytes, page_size_bytes)) return false;
     }
@@ -69,6 +71,7 @@ bool map_cpu(unsigned id) {
 
 Cpu& prepare_cpu(unsigned id, uint32_t apic_id) {
     Cpu& cpu = *new (&Cpu::at(id)) Cpu{};
+    new (&cpu.descriptors) DescriptorTable{};
     cpu.id = id;
     cpu.apic_id = apic_id;
     cpu.kernel_stack_top = reinterpret_cast<uint64_t>(&cpu) + CpuBlock::stack_top;

@@ -22,6 +22,7 @@ inline constexpr unsigned max_cpus = abi::maximum_cpus;
 struct CpuBlock {
     static constexpr uint64_t size_bytes = CPU_BLOCK_SIZE;
     static constexpr uint64_t data_pages = 2;
+    static constexpr uint64_t data_bytes = data_pages * page_size_bytes;
     static constexpr uint64_t stack_first_page = 3;
     static constexpr uint64_t stack_pages = 4;
     static constexpr uint64_t interrupt_stack_first_page = 8;  // and every second page from there
@@ -93,7 +94,7 @@ struct Cpu {
     SchedulingContext* running_on = nullptr;  // whose time passes
     Scheduler* scheduler = nullptr;
     TaskState* task_state = nullptr;
-    DescriptorTable descriptors{};
+    DescriptorTable& descriptors = descriptors_of(this);
     // What is loaded for user space; see user_context.hpp.
     PhysicalAddress loaded_root;
     uint64_t io_version = 0;            // of the I/O bitmap in task_state
@@ -112,18 +113,26 @@ struct Cpu {
     /// CPU `id`, which must be below cpu_count().
     static Cpu& at(unsigned id) { return *reinterpret_cast<Cpu*>(cpu_region_base + id * CpuBlock::size_bytes); }
 
+    /// The table lies at the very end of the data pages, before a page that is not there: after a VM exit GDTR.limit is
+    /// FFFFh (SDM vol. 3C, 28.5.2), and no selector of a program may turn what lies behind into a descriptor.
+    static DescriptorTable& descriptors_of(Cpu* cpu) {
+        return *reinterpret_cast<DescriptorTable*>(reinterpret_cast<uint64_t>(cpu) + CpuBlock::data_bytes - sizeof(DescriptorTable));
+    }
     /// Makes TSS.RSP0 point to the end of the frame that the next entry from ring 3 fills.
     void set_user_frame_end(uint64_t address) { task_state_segment->rsp[0] = address; }
     /// Loads TR with or without the I/O bitmap within the limit. Needed after a VM exit too, which cuts the limit to
     /// 67h (SDM vol. 3C, 28.5.2).
     void load_task_register(bool with_ports);
 };
-static_assert(sizeof(Cpu) <= CpuBlock::data_pages * page_size_bytes);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // Cpu has a reference; both compilers support it there
+static_assert(sizeof(Cpu) + sizeof(DescriptorTable) <= CpuBlock::data_bytes);
 static_assert(CpuBlock::stack_top == CPU_STACK_TOP);
 static_assert(offsetof(Cpu, task_state_segment) == CPU_TASK_STATE);
 static_assert(offsetof(Cpu, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
 static_assert(offsetof(Cpu, running) == CPU_RUNNING);
 static_assert(CpuBlock::stack_top == CPU_STACK_TOP && cpu_region_base == CPU_REGION_BASE);
+#pragma GCC diagnostic pop
 static_assert(offsetof(x86::TaskStateSegment, rsp) == TASK_STATE_RSP0);
 
 /// CPUs that run; constant once the root task starts.

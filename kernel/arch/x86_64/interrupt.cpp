@@ -63,7 +63,8 @@ void build_interrupt_table() {
     }
 }
 
-void load_interrupt_table() { load_idt({sizeof(table) - 1, reinterpret_cast<uint64_t>(table.data())}); }
+void load_interrupt_table() { load_idt({sizeof(table) - 1, interrupt_table_address()}); }
+uint64_t interrupt_table_address() { return reinterpret_cast<uint64_t>(table.data()); }
 
 [[gnu::weak]] void external_interrupt_in_kernel(uint8_t) { LocalApic::end_of_interrupt(); }
 [[gnu::weak]] void non_maskable_interrupt(RegisterFrame&) {}

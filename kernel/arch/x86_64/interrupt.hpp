@@ -26,6 +26,8 @@ struct Vectors {
 void build_interrupt_table();
 /// Makes this CPU use it.
 void load_interrupt_table();
+/// Where it is, for who must load it by other means (VM exits).
+uint64_t interrupt_table_address();
 
 /// An external interrupt that arrived in ring 0 (in HLT of an idle CPU, or where a scope lets interrupts in).
 /// Supplied by the scheduler; the default acknowledges it.
