@@ -9,7 +9,7 @@
 # Target code is compiled without floating point and vector registers: a thread that uses none needs none
 # switched (docs/design/architecture.md, section 4).
 
-set(BULKHEAD_WARNINGS -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Woverloaded-virtual -Wundef -Werror)
+set(BULKHEAD_WARNINGS -Wall -Wextra -Wshadow -Wold-style-cast -Woverloaded-virtual -Wundef -Werror)
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   set(BULKHEAD_NO_VECTOR_REGISTERS -mno-sse -mno-mmx -mno-avx)

@@ -14,7 +14,8 @@ class LogRing {
     void put(char character) { bytes_[written_++ % size_bytes] = character; }
     size_t read(uint64_t& position, std::span<char> destination) const {
         const uint64_t oldest = written_ > size_bytes ? written_ - size_bytes : 0;
-        if (position < oldest || position > written_) position = oldest;
+        if (position < oldest) position = oldest;
+        if (position > written_) position = written_;
         size_t count = 0;
         while (count < destination.size() && position < written_) destination[count++] = bytes_[position++ % size_bytes];
         return count;
@@ -54,6 +55,12 @@ void log_line(std::string_view format, const FormatArgument* arguments, size_t c
 
 void log_line_unlocked(std::string_view format, const FormatArgument* arguments, size_t count) {
     write_line(ring.unlocked(), format, arguments, count);
+}
+
+void log_text(std::string_view text) {
+    const auto guard = ring.lock();
+    RingAndUart to{*guard};
+    for (const char character : text) to.put(character);
 }
 
 size_t log_read(uint64_t& position, std::span<char> destination) {

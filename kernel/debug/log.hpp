@@ -27,6 +27,9 @@ void log_unlocked(Format<Arguments...> format, const Arguments&... arguments) {
     log_line_unlocked(format.text, list, sizeof...(Arguments));
 }
 
+/// Appends text as it is: what a program writes to the log.
+void log_text(std::string_view text);
+
 /// Copies what was logged from byte number `position` (counted from boot) on, and moves `position` behind it. Bytes
 /// the ring has lost are skipped. Returns how many were copied.
 size_t log_read(uint64_t& position, std::span<char> destination);

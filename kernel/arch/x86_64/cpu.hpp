@@ -39,7 +39,9 @@ struct CpuBlock {
         return (page >= stack_first_page && page < stack_first_page + stack_pages) || is_interrupt_stack_page(page);
     }
     /// Whether the byte at this offset of the block belongs to a stack.
-    static constexpr bool is_stack(uint64_t offset) { return offset < size_bytes && is_stack_page(offset >> page_shift); }
+    static constexpr bool is_stack(uint64_t offset) {
+        return offset < size_bytes && is_stack_page(offset >> page_shift);
+    }
 };
 
 /// The stacks the CPU switches to by itself, whatever ran before: IST index minus one.
@@ -86,10 +88,10 @@ class SchedulingContext;
 class Scheduler;
 
 struct Cpu {
-    uint32_t id = 0;                    // dense index; the bootstrap processor is 0
+    uint32_t id = 0;  // dense index; the bootstrap processor is 0
     uint32_t apic_id = 0;
     x86::TaskStateSegment* task_state_segment = nullptr;
-    uint64_t kernel_stack_top = 0;      // main stack, empty
+    uint64_t kernel_stack_top = 0;            // main stack, empty
     ExecutionContext* running = nullptr;      // what executes; null while the CPU idles
     SchedulingContext* running_on = nullptr;  // whose time passes
     Scheduler* scheduler = nullptr;
@@ -97,12 +99,12 @@ struct Cpu {
     DescriptorTable& descriptors = descriptors_of(this);
     // What is loaded for user space; see user_context.hpp.
     PhysicalAddress loaded_root;
-    uint64_t io_version = 0;            // of the I/O bitmap in task_state
-    bool task_register_cut = true;      // a VM exit set TR's limit to 67h, or the bitmap was never in it
+    uint64_t io_version = 0;        // of the I/O bitmap in task_state
+    bool task_register_cut = true;  // a VM exit set TR's limit to 67h, or the bitmap was never in it
     uint64_t fs_base = 0;
     uint64_t gs_base = 0;
 
-    std::atomic<bool> online{false};    // read by other CPUs
+    std::atomic<bool> online{false};  // read by other CPUs
 
     /// The CPU that executes this.
     static Cpu& current() {
@@ -116,7 +118,8 @@ struct Cpu {
     /// The table lies at the very end of the data pages, before a page that is not there: after a VM exit GDTR.limit is
     /// FFFFh (SDM vol. 3C, 28.5.2), and no selector of a program may turn what lies behind into a descriptor.
     static DescriptorTable& descriptors_of(Cpu* cpu) {
-        return *reinterpret_cast<DescriptorTable*>(reinterpret_cast<uint64_t>(cpu) + CpuBlock::data_bytes - sizeof(DescriptorTable));
+        return *reinterpret_cast<DescriptorTable*>(reinterpret_cast<uint64_t>(cpu) + CpuBlock::data_bytes -
+                                                   sizeof(DescriptorTable));
     }
     /// Makes TSS.RSP0 point to the end of the frame that the next entry from ring 3 fills.
     void set_user_frame_end(uint64_t address) { task_state_segment->rsp[0] = address; }

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/arch/x86_64/user_context.hpp"
+
+#include <cstring>
+
+#include "hw/x86/control_register.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/arch/x86_64/features.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/memory/kernel_pages.hpp"
+#include "kernel/memory/kernel_space.hpp"
+#include "kernel/object/domain.hpp"
+#include "kernel/object/thread.hpp"
+#include "kernel/schedule/cross_cpu.hpp"
+
+namespace bulkhead::kernel {
+
+namespace {
+
+extern "C" {
+// syscall_entry.S
+extern const std::byte stub_intel_start[], stub_intel_end[], stub_amd_start[], stub_amd_end[];
+void sysenter_entry();
+extern const std::byte syscall_trampolines[];
+}
+
+constexpr uint64_t trampoline_bytes = 32;
+constexpr uint16_t no_bitmap = 0xffff;  // an offset behind the segment's limit: no port is allowed
+
+PhysicalAddress stub;
+
+bool intel_entry() { return cpu_features().vendor != abi::ProcessorVendor::Amd; }
+
+void load_ports(Cpu& cpu, const IoPermissions* permissions) {
+    x86::TaskStateSegment& segment = *cpu.task_state_segment;
+    if (permissions == nullptr) {
+        segment.io_bitmap_offset = no_bitmap;
+        return;
+    }
+    if (cpu.io_version != permissions->version()) {
+        std::memcpy(cpu.task_state->io_bitmap, permissions->bitmap(), TaskState::bitmap_bytes);
+        cpu.io_version = permissions->version();
+    }
+    segment.io_bitmap_offset = sizeof(x86::TaskStateSegment);
+    if (cpu.task_register_cut) {
+        cpu.load_task_register(true);
+        cpu.task_register_cut = false;
+    }
+}
+
+void load_bases(Cpu& cpu, uint64_t fs_base, uint64_t gs_base) {
+    if (cpu.fs_base != fs_base) {
+        write_msr(x86::Msr::FsBase, fs_base);
+        cpu.fs_base = fs_base;
+    }
+    if (cpu.gs_base != gs_base) {
+        write_msr(x86::Msr::GsBase, gs_base);
+        cpu.gs_base = gs_base;
+    }
+}
+
+}  // namespace
+
+void initialise_user_frame(UserFrame& frame, uint64_t entry, uint64_t stack, uint64_t kernel_stack_top) {
+    frame = {};
+    frame.registers.rip = entry;
+    frame.registers.rsp = stack;
+    frame.registers.cs = SELECTOR_USER_CODE;
+    frame.registers.ss = intel_entry() ? SELECTOR_USER_STACK_SYSEXIT : SELECTOR_USER_STACK_SYSRET;
+    frame.registers.rflags = x86::Rflags::AlwaysOne::mask | x86::Rflags::InterruptEnable::mask;
+    frame.kernel_stack_top = kernel_stack_top;
+}
+
+void load_user_context(Cpu& cpu, Thread& thread) {
+    Domain& domain = thread.domain();
+    load_root_table(domain.space().root());
+    cpu.set_user_frame_end(reinterpret_cast<uint64_t>(&thread.frame() + 1));
+    load_ports(cpu, domain.io_permissions());
+    load_bases(cpu, thread.fs_base(), thread.gs_base());
+    fpu::prepare_for(thread.fpu());
+}
+
+void load_neutral_context(Cpu& cpu) { load_bases(cpu, 0, 0); }
+
+PhysicalAddress loaded_root_table() { return Cpu::current().loaded_root; }
+
+void load_root_table(PhysicalAddress root) {
+    Cpu& cpu = Cpu::current();
+    if (cpu.loaded_root == root) return;
+    cpu.loaded_root = root;
+    write_cr3(root.value());
+}
+
+void forget_domain(const Domain& domain) {
+    const PhysicalAddress root = domain.space().root();
+    cross_cpu::run_everywhere(
+        [](void* dying) {
+            if (loaded_root_table() == *static_cast<const PhysicalAddress*>(dying)) load_root_table(kernel_root());
+        },
+        const_cast<PhysicalAddress*>(&root));
+}
+
+PhysicalAddress stub_page() { return stub; }
+
+void make_stub_page(const abi::SystemInformation& information) {
+    const std::optional<PhysicalAddress> page = allocate_cleared_page();
+    ASSERT(page.has_value());  // the pool is at least 16 MiB at boot
+    stub = *page;
+    auto* content = direct_map<std::byte>(stub);
+    const std::byte* code = intel_entry() ? stub_intel_start : stub_amd_start;
+    const std::byte* end = intel_entry() ? stub_intel_end : stub_amd_end;
+    std::memcpy(content, code, static_cast<size_t>(end - code));
+    std::memcpy(content + abi::system_information_offset, &information, sizeof information);
+}
+
+void enable_system_calls(Cpu& cpu) {
+    if (intel_entry()) {
+        write_msr(x86::Msr::SysenterCs, SELECTOR_KERNEL_CODE);
+        write_msr(x86::Msr::SysenterEsp, cpu.kernel_stack_top);
+        write_msr(x86::Msr::SysenterEip, reinterpret_cast<uint64_t>(&sysenter_entry));
+        return;
+    }
+    // SYSCALL leaves RSP alone, so each CPU has an entry of its own that knows its stack.
+    constexpr uint64_t star = uint64_t{SELECTOR_USER_STACK_SYSRET - 8} << 48 | uint64_t{SELECTOR_KERNEL_CODE} << 32;
+    write_msr(x86::Msr::Star, star);
+    write_msr(x86::Msr::Lstar, reinterpret_cast<uint64_t>(syscall_trampolines) + cpu.id * trampoline_bytes);
+    write_msr(x86::Msr::SyscallMask, x86::Rflags::cleared_on_entry);
+    write_msr(x86::Msr::Efer, read_msr(x86::Msr::Efer) | x86::Efer::SystemCallEnable::mask);
+}
+
+}  // namespace bulkhead::kernel

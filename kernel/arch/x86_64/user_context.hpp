@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a CPU has loaded on behalf of user space besides the general registers: page tables, ports, segment bases, FPU.
+// Each is changed only when the next thread needs something else than what is loaded.
+//
+// Concurrency: on the CPU it is about, with interrupts off.
+#pragma once
+
+#include <cstdint>
+
+#include "abi/layout.hpp"
+#include "base/address.hpp"
+#include "kernel/arch/x86_64/register_frame.hpp"
+
+namespace bulkhead::kernel {
+
+class Domain;
+class Thread;
+struct Cpu;
+
+/// A frame with which a thread starts in ring 3.
+void initialise_user_frame(UserFrame& frame, uint64_t entry, uint64_t stack, uint64_t kernel_stack_top);
+/// Makes the CPU ready to go on with a thread.
+void load_user_context(Cpu& cpu, Thread& thread);
+/// Leaves nothing of user space loaded that VM entries and exits would not keep; before a guest runs.
+void load_neutral_context(Cpu& cpu);
+
+/// The address space this CPU is in.
+PhysicalAddress loaded_root_table();
+void load_root_table(PhysicalAddress root);
+/// No CPU has the domain's tables loaded when this returns. Under the configuration lock.
+void forget_domain(const Domain& domain);
+
+/// Lets pending interrupts in: between the steps of long operations, with the configuration lock at most held.
+inline void let_interrupts_in() { asm volatile("sti; nop; cli" : : : "memory"); }
+
+/// Physical address of the page through which programs enter the kernel; made at boot.
+PhysicalAddress stub_page();
+/// Fills it. Once.
+void make_stub_page(const abi::SystemInformation& information);
+/// Sets the MSRs through which this CPU's programs enter the kernel.
+void enable_system_calls(Cpu& cpu);
+
+/// How this machine runs guests; None if it cannot.
+abi::Virtualization virtualization();
+
+}  // namespace bulkhead::kernel

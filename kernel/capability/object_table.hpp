@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel-global table of objects. A capability names an entry and the generation it had; an entry whose object
+// died has another generation, so stale capabilities are harmless and looking one up takes two loads and no lock
+// (architecture.md section 2). The table is never used for anything else and never moves.
+//
+// Concurrency: `find` from any CPU at any time. `insert` and `remove` under the configuration lock. What `find`
+// returned stays allocated until the CPU leaves the kernel (kernel/object/graveyard.hpp).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "abi/capability.hpp"
+#include "abi/status.hpp"
+#include "base/address.hpp"
+#include "base/bit_field.hpp"
+
+namespace bulkhead::kernel {
+
+class Object;
+
+class ObjectTable {
+  public:
+    /// Allocates the table from the kernel's page pool, about one entry for 512 bytes of the pool. Boot only.
+    static void initialise();
+
+    /// Enters an object and returns a capability word for it with all rights. Fails with OutOfMemory if the table
+    /// is full.
+    static abi::Result<uint64_t> insert(Object& object);
+    /// Makes all capabilities of the object stale.
+    static void remove(Object& object);
+    /// The object a capability word names, or null if the word is empty or stale.
+    static Object* find(uint64_t word) {
+        uint32_t index = abi::CapabilityWord::Index::read(word);
+        uint64_t entry = entries_[index].load(std::memory_order_acquire);
+        if (Generation::read(entry) != abi::CapabilityWord::Generation::read(word)) return nullptr;
+        return object_of(entry);
+    }
+    static uint32_t capacity() { return capacity_; }
+
+    /// An entry: the generation and the object's address in the direct map, in units of 64 bytes; in a free entry the
+    /// index of the next free one instead of an address. Entry 0 and generation 0 are never used.
+    using Location = BitField<0, 40>;
+    using Generation = BitField<40, 24>;
+
+  private:
+    static Object* object_of(uint64_t entry);
+
+    static std::atomic<uint64_t>* entries_;
+    static uint32_t capacity_;
+    static uint32_t first_free_;
+};
+
+}  // namespace bulkhead::kernel

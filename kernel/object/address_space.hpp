@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The address space of a domain: host page tables for a native one, nested or extended page tables for a guest, and the
+// list of what is mapped. Tables and records are paid by the domain.
+//
+// Concurrency: changed under the configuration lock; the processors walk the tables at any time.
+#pragma once
+
+#include <cstdint>
+
+#include "abi/calls.hpp"
+#include "abi/status.hpp"
+#include "base/address.hpp"
+#include "base/intrusive_list.hpp"
+#include "base/range.hpp"
+#include "hw/x86/page_table_entry.hpp"
+#include "kernel/object/object_heap.hpp"
+
+namespace bulkhead::kernel {
+
+class AddressSpace;
+class MemoryObject;
+
+/// One mapped range: of a memory object, or, without one, a page of the kernel's (message buffer, stub page).
+class Mapping {
+  public:
+    explicit Mapping(const Range& range, MemoryObject* memory = nullptr) : range_{range}, memory_{memory} {}
+
+    const Range& range() const { return range_; }
+    AddressSpace* space() const { return space_; }
+    MemoryObject* memory() const { return memory_; }
+
+  private:
+    friend class AddressSpace;
+    friend class MemoryObject;
+
+    Range range_;
+    MemoryObject* memory_;
+    AddressSpace* space_ = nullptr;
+    ListHook<Mapping> space_hook_;
+    ListHook<Mapping> memory_hook_;
+};
+
+class AddressSpace {
+  public:
+    enum class Format : uint8_t { Host, Nested, Extended };
+
+    explicit AddressSpace(ObjectHeap& heap) : heap_{heap} {}
+    AddressSpace(const AddressSpace&) = delete;
+    AddressSpace& operator=(const AddressSpace&) = delete;
+
+    /// Makes the root table, for a host space with the kernel's half.
+    abi::Result<void> create(Format format);
+    /// Gives all tables back. Nothing is mapped any more and no CPU has it loaded.
+    void destroy();
+
+    PhysicalAddress root() const { return root_; }
+    bool is_guest() const { return format_ != Format::Host; }
+    /// Grows with every flush: a vCPU whose CPU saw an older one flushes its tagged translations before it enters.
+    uint64_t flush_generation() const { return flush_generation_; }
+
+    /// Maps a memory object's [offset, + range.size()) at `range`, both page-aligned.
+    abi::Result<void> map(const Range& range, MemoryObject& memory, uint64_t offset, x86::PageAccess access);
+    /// Removes the mapping of a memory object that starts at `address`.
+    abi::Result<void> unmap(uint64_t address);
+    /// Removes a mapping; its translations are gone from all CPUs when this returns.
+    void remove(Mapping& mapping);
+    /// Some mapping of a memory object, or null.
+    Mapping* any_mapping() const;
+
+    /// Maps a page of the kernel's into a native space, read-only or writable, for as long as `mapping` lives.
+    abi::Result<void> map_kernel_page(Mapping& mapping, PhysicalAddress page, x86::PageAccess access);
+
+    /// Where user space translates to, for the kernel's own use of user memory.
+    bool maps(uint64_t address) const;
+
+  private:
+    class TableSource;
+    template <typename Function>
+    auto with_table(Function function) const;
+    abi::Result<void> enter(const Range& range, PhysicalAddress physical, x86::PageAccess access);
+    void clear(const Range& range);
+    Mapping* position_for(const Range& range, bool& overlap) const;
+    abi::Result<void> check(const Range& range) const;
+    void flush();
+
+    ObjectHeap& heap_;
+    Format format_ = Format::Host;
+    PhysicalAddress root_;
+    uint64_t flush_generation_ = 0;
+    mutable IntrusiveList<Mapping, &Mapping::space_hook_> mappings_;  // by address
+};
+
+}  // namespace bulkhead::kernel

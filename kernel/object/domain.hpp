@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// A protection domain (PD): the unit of isolation, ownership and accounting. A native domain has capabilities, a host
+// address space and ports; a guest domain has guest-physical memory and vCPUs and reaches the kernel only by VM exits.
+//
+// Concurrency: under the configuration lock; capability slots and the roots of the spaces are read by anybody.
+#pragma once
+
+#include <cstdint>
+
+#include "abi/calls.hpp"
+#include "kernel/arch/x86_64/io_permissions.hpp"
+#include "kernel/capability/capability_space.hpp"
+#include "base/static_vector.hpp"
+#include "kernel/object/address_space.hpp"
+#include "kernel/object/object.hpp"
+#include "kernel/object/object_heap.hpp"
+
+namespace bulkhead::kernel {
+
+class PortRange;
+
+class Domain final : public Object {
+  public:
+    static constexpr abi::ObjectType object_type = abi::ObjectType::Domain;
+
+    struct Parameters {
+        abi::DomainKind kind;
+        uint8_t maximum_priority;
+        uint32_t capability_slots;
+        uint64_t quota_pages;
+    };
+    /// Makes a child of `owner`; its quota is taken from the owner's.
+    static abi::Result<Domain*> create(Domain& owner, const Parameters& parameters);
+    /// Makes the root domain in memory of its own.
+    static Domain& create_root(uint64_t quota_pages, uint32_t capability_slots);
+
+    bool is_guest() const { return kind_ == abi::DomainKind::Guest; }
+    uint8_t maximum_priority() const { return maximum_priority_; }
+    ObjectHeap& heap() { return heap_; }
+    CapabilitySpace& capabilities() { return capabilities_; }
+    AddressSpace& space() { return space_; }
+    const AddressSpace& space() const { return space_; }
+    /// Null while it may use no port.
+    const IoPermissions* io_permissions() const { return io_permissions_; }
+
+    /// The live object of type T that a capability in a slot names, if it carries the rights.
+    template <typename T>
+    abi::Result<T*> lookup(abi::Selector selector, abi::Rights rights) const;
+
+    abi::Result<void> allow_ports(PortRange& ports);
+    /// A port range it uses dies.
+    void forbid_ports(PortRange& ports);
+
+    void retire() override;
+    bool dismantle() override;
+    void release() override;
+    size_t size_bytes() const override { return sizeof *this; }
+
+  private:
+    friend class Object;
+    friend class Graveyard;
+    friend struct FastPathLayout;
+
+    Domain(Domain* owner, const Parameters& parameters);
+    abi::Result<void> initialise(uint32_t capability_slots);
+
+    const abi::DomainKind kind_;
+    const uint8_t maximum_priority_;
+    unsigned capability_order_ = 0;
+    CapabilitySpace capabilities_;
+    ObjectHeap heap_;
+    AddressSpace space_;
+    Mapping stub_mapping_;
+    IoPermissions* io_permissions_ = nullptr;
+    StaticVector<PortRange*, 8> port_ranges_;
+    IntrusiveList<Object, &Object::owned_hook_> owned_;
+};
+
+}  // namespace bulkhead::kernel
+
+#include "kernel/object/domain_lookup.hpp"

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/object/execution_context.hpp"
+
+#include "kernel/object/thread.hpp"
+#include "kernel/schedule/scheduler.hpp"
+
+namespace bulkhead::kernel {
+
+ExecutionContext::ExecutionContext(abi::ObjectType type, Domain& owner, uint32_t cpu)
+    : Object{type, &owner, nullptr}, cpu_{cpu} {}
+
+void ExecutionContext::make_ready() {
+    state_ = State::Ready;
+    while (SchedulingContext* waiting = parked_.pop_front()) Scheduler::current().enqueue(*waiting);
+}
+
+void ExecutionContext::leave_call() {
+    Thread* handler = callee_;
+    callee_ = nullptr;
+    if (state_ != State::InCall || handler == nullptr) return;
+    SchedulingContext* lent = donated_;
+    handler->caller_ = nullptr;
+    // Every member of the chain from the handler on ran on what was lent; it goes on as an orphan.
+    for (ExecutionContext* member = handler; member != nullptr && member->donated_ == lent; member = member->callee_) {
+        member->donated_ = nullptr;
+        Scheduler& scheduler = Scheduler::current();
+        if (scheduler.running() == member && scheduler.running_on() == lent) scheduler.abandon_running();
+        if (lent != nullptr && lent->state_ == SchedulingContext::State::Parked && member->state_ != State::InCall) {
+            // It waits in this member's list if it waits for it; a helper of another chain may have parked it elsewhere.
+            for (SchedulingContext& waiting : member->parked_) {
+                if (&waiting != lent) continue;
+                member->parked_.remove(*lent);
+                lent->active_ = this;
+                scheduler.enqueue(*lent);
+                break;
+            }
+        }
+        if (member->state_ != State::InCall) break;
+    }
+    if (lent != nullptr) lent->active_ = this;
+}
+
+void ExecutionContext::leave_chains() {
+    Scheduler& scheduler = Scheduler::current();
+    leave_call();
+    state_ = State::Dead;
+    if (ExecutionContext* waiting = caller_; waiting != nullptr) {
+        caller_ = nullptr;
+        waiting->callee_ = nullptr;
+        waiting->state_ = State::Ready;
+        if (donated_ != nullptr) donated_->active_ = waiting;
+        waiting->finish_call(abi::Status::Aborted, {});
+    } else if (donated_ != nullptr && donated_->active_ == this) {
+        donated_->active_ = nullptr;
+    }
+    // Whoever waited for this context tries again and finds it gone.
+    while (SchedulingContext* waiting = parked_.pop_front()) {
+        if (waiting->active_ != nullptr) {
+            scheduler.enqueue(*waiting);
+        } else {
+            waiting->state_ = SchedulingContext::State::Unbound;
+        }
+    }
+    if (own_ != nullptr) own_->unbind();
+    if (scheduler.running() == this) scheduler.abandon_running();
+    donated_ = nullptr;
+}
+
+}  // namespace bulkhead::kernel

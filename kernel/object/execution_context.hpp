@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the scheduler runs: a thread or a virtual CPU (also known as execution context, EC). It is bound to one CPU and
+// runs on a scheduling context: its own, or, for a portal handler, its caller's.
+//
+// A call chain is linked both ways: `caller` leads to who waits for my reply, `callee` to the handler I wait for. All
+// members of a chain are on one CPU, and all of them run on the same, donated scheduling context, that of the chain's
+// root. An orphan is a handler whose caller left; it has none.
+//
+// Concurrency: changed only on its own CPU with interrupts off; from elsewhere, `Scheduler::wake_from_anywhere`.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "abi/register.hpp"
+#include "base/intrusive_list.hpp"
+#include "kernel/arch/x86_64/register_frame.hpp"
+#include "kernel/object/object.hpp"
+#include "kernel/object/scheduling_context.hpp"
+
+namespace bulkhead::kernel {
+
+class Domain;
+class Thread;
+class Portal;
+
+class ExecutionContext : public Object {
+  public:
+    enum class State : uint8_t {
+        Ready,    ///< can run: running, or its scheduling context is queued, or it has none
+        Idle,     ///< a handler that waits for a call
+        InCall,   ///< waits for the reply of `callee`
+        Helping,  ///< wants to call `callee`, which is busy; calls again whenever it is picked
+        Waiting,  ///< waits for a notification; a vCPU: parked
+        Stopped,  ///< after an exception nobody handles, or held by its exception handler
+        Dead,
+    };
+
+    /// Goes on with what this context was doing. Called by the scheduler on its CPU; never returns.
+    [[noreturn]] virtual void resume() = 0;
+    /// The call of this context ended: with a reply (`Ok`; its words in `reply`) or without. It is ready already and
+    /// may be made something else here; it is not run. A vCPU takes the reply over; its next `resume` enters the guest.
+    virtual void finish_call(abi::Status status, const abi::Registers& reply) = 0;
+    /// Somebody called `Scheduler::wake_from_anywhere`; runs on the context's CPU.
+    virtual void woken() = 0;
+
+    uint32_t home_cpu() const final { return cpu_; }
+    uint32_t cpu() const { return cpu_; }
+    State state() const { return state_; }
+    bool can_run() const { return state_ == State::Ready || state_ == State::Helping; }
+    bool is_vcpu() const { return type() == abi::ObjectType::Vcpu; }
+    Domain& domain() const { return *owner(); }
+    bool has_scheduling_context() const { return own_ != nullptr; }
+
+    /// The call chain; see above.
+    ExecutionContext* caller() const { return caller_; }
+    Thread* callee() const { return callee_; }
+    /// The scheduling context it runs on, null for an idle handler, an orphan, or a thread not started.
+    SchedulingContext* donated() const { return donated_; }
+
+    /// Makes it ready and queues every scheduling context that waits for it.
+    void make_ready();
+    /// Leaves the ready state. The current scheduling context must be parked or handed on by the caller.
+    void set_state(State state) { state_ = state; }
+    /// Lets a scheduling context wait until this context becomes ready.
+    void park(SchedulingContext& waiting) {
+        waiting.state_ = SchedulingContext::State::Parked;
+        parked_.push_back(waiting);
+    }
+
+    /// What is left of this context when it is destroyed: its callers get `Aborted`, its callees become orphans.
+    void leave_chains();
+    /// Cuts the link to the callee: it and all it waits for become orphans, the scheduling context comes back here.
+    void leave_call();
+
+  protected:
+    ExecutionContext(abi::ObjectType type, Domain& owner, uint32_t cpu);
+    ~ExecutionContext() = default;
+
+    friend class Scheduler;
+    friend class SchedulingContext;
+    friend struct Ipc;
+    friend struct FastPathLayout;
+
+    UserFrame frame_{};
+    /// Everything that keeps the hand-laid paths off; zero for a thread they may leave and enter. See fast_path.hpp.
+    uint32_t slow_flags_ = 0;
+    State state_ = State::Ready;
+    const uint32_t cpu_;
+    ExecutionContext* caller_ = nullptr;
+    Thread* callee_ = nullptr;
+    SchedulingContext* donated_ = nullptr;
+    SchedulingContext* own_ = nullptr;
+    IntrusiveList<SchedulingContext, &SchedulingContext::hook_> parked_;
+
+    std::atomic<bool> wake_pending_{false};       // whether it is in its CPU's list of remote wake-ups
+    ExecutionContext* next_woken_ = nullptr;
+};
+
+}  // namespace bulkhead::kernel

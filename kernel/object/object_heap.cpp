@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/object/object_heap.hpp"
+
+#include <cstring>
+#include <new>
+
+#include "kernel/arch/x86_64/layout.hpp"
+#include "kernel/memory/kernel_pages.hpp"
+
+namespace bulkhead::kernel {
+
+namespace {
+// Multiples of 64 that waste little of the 4032 bytes behind a page's header.
+constexpr size_t class_bytes[] = {64, 128, 192, 256, 384, 576, 960, 1984, ObjectHeap::maximum_object_bytes};
+}  // namespace
+
+unsigned ObjectHeap::class_of(size_t size) {
+    static_assert(sizeof(class_bytes) / sizeof(class_bytes[0]) == classes);
+    unsigned index = 0;
+    while (class_bytes[index] < size) ++index;
+    return index;
+}
+
+abi::Result<void*> ObjectHeap::allocate_pages(unsigned order) {
+    if (!reserve(uint64_t{1} << order)) return abi::Status::OutOfMemory;
+    const std::optional<PhysicalAddress> pages = kernel::allocate_pages(order);
+    if (!pages) {
+        unreserve(uint64_t{1} << order);
+        return abi::Status::OutOfMemory;
+    }
+    void* memory = direct_map(*pages);
+    std::memset(memory, 0, page_size_bytes << order);
+    return memory;
+}
+
+void ObjectHeap::free_pages(void* pages, unsigned order) {
+    kernel::free_pages(physical_of(pages), order);
+    unreserve(uint64_t{1} << order);
+}
+
+abi::Result<void*> ObjectHeap::allocate(size_t size) {
+    ASSERT(size <= maximum_object_bytes);
+    const unsigned index = class_of(size);
+    if (free_objects_[index] == nullptr) {
+        std::byte* page = static_cast<std::byte*>(TRY(allocate_pages(0)));
+        pages_ = new (page) PageHeader{pages_};
+        for (size_t offset = sizeof(PageHeader); offset + class_bytes[index] <= page_size_bytes; offset += class_bytes[index])
+            free_objects_[index] = new (page + offset) FreeObject{free_objects_[index]};
+    }
+    FreeObject* object = free_objects_[index];
+    free_objects_[index] = object->next;
+    std::memset(static_cast<void*>(object), 0, class_bytes[index]);
+    return static_cast<void*>(object);
+}
+
+void ObjectHeap::free(void* object, size_t size) {
+    FreeObject*& first = free_objects_[class_of(size)];
+    first = new (object) FreeObject{first};
+}
+
+void ObjectHeap::release_all() {
+    while (pages_ != nullptr) {
+        PageHeader* page = pages_;
+        pages_ = page->next;
+        free_pages(page, 0);
+    }
+    for (FreeObject*& first : free_objects_) first = nullptr;
+}
+
+}  // namespace bulkhead::kernel

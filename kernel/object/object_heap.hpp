@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Kernel memory of one domain: whole pages charged to its quota, and objects of a few sizes carved out of pages. All
+// of it goes back when the domain dies. Concurrency: under the configuration lock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "abi/status.hpp"
+#include "base/address.hpp"
+
+namespace bulkhead::kernel {
+
+class ObjectHeap {
+  public:
+    /// Starts with `quota_pages` to spend.
+    explicit ObjectHeap(uint64_t quota_pages) : free_pages_{quota_pages}, quota_pages_{quota_pages} {}
+
+    uint64_t free_pages() const { return free_pages_; }
+    uint64_t quota_pages() const { return quota_pages_; }
+
+    /// Takes pages out of the quota without allocating: the split for a child domain.
+    [[nodiscard]] bool reserve(uint64_t pages) {
+        if (pages > free_pages_) return false;
+        free_pages_ -= pages;
+        return true;
+    }
+    void unreserve(uint64_t pages) { free_pages_ += pages; }
+
+    /// 2^order zeroed, physically contiguous pages.
+    abi::Result<void*> allocate_pages(unsigned order);
+    void free_pages(void* pages, unsigned order);
+
+    /// Memory for an object of at most `maximum_object_bytes`, aligned to 64 bytes.
+    abi::Result<void*> allocate(size_t size);
+    void free(void* object, size_t size);
+    /// Gives back all pages objects were carved from, free or not.
+    void release_all();
+
+    static constexpr size_t maximum_object_bytes = page_size_bytes - 64;
+
+  private:
+    struct FreeObject {
+        FreeObject* next;
+    };
+    struct alignas(64) PageHeader {
+        PageHeader* next;
+    };
+    static constexpr size_t classes = 9;
+    static unsigned class_of(size_t size);
+
+    uint64_t free_pages_;
+    uint64_t quota_pages_;
+    PageHeader* pages_ = nullptr;
+    FreeObject* free_objects_[classes] = {};
+};
+
+}  // namespace bulkhead::kernel

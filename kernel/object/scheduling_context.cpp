@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/object/scheduling_context.hpp"
+
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/object/domain.hpp"
+#include "kernel/object/execution_context.hpp"
+#include "kernel/schedule/scheduler.hpp"
+
+namespace bulkhead::kernel {
+
+SchedulingContext::SchedulingContext(Domain& owner, ExecutionContext& target, const Parameters& parameters)
+    : Object{object_type, &owner, nullptr},
+      priority_{parameters.priority},
+      cpu_{target.cpu_},
+      root_{&target},
+      active_{&target},
+      budget_{parameters.budget},
+      period_{parameters.period},
+      remaining_{parameters.budget},
+      deadline_{replenish, this} {}
+
+abi::Result<void> SchedulingContext::check(const Parameters& parameters) {
+    if (parameters.budget == 0) return {};
+    const bool sane = parameters.budget >= minimum_budget && parameters.budget <= parameters.period &&
+                      parameters.period < abi::no_deadline / 4;
+    if (!sane) return abi::Status::BadArgument;
+    return {};
+}
+
+void SchedulingContext::start() {
+    root_->own_ = this;
+    root_->donated_ = this;
+    Scheduler::current().enqueue(*this);
+}
+
+void SchedulingContext::set(const Parameters& parameters) {
+    Scheduler& scheduler = Scheduler::current();
+    const bool queued = state_ == State::Ready;
+    if (queued) scheduler.dequeue(*this);
+    priority_ = parameters.priority;
+    budget_ = parameters.budget;
+    period_ = parameters.period;
+    remaining_ = parameters.budget;
+    replenishments_.clear();
+    const bool was_depleted = state_ == State::Depleted;
+    scheduler.timers().cancel(deadline_);
+    if (queued || was_depleted) scheduler.enqueue(*this);
+    if (state_ == State::Running) scheduler.preempt();
+}
+
+void SchedulingContext::retire() {
+    if (root_ != nullptr) {
+        // The thread stays where it is, without the right to run; a call it made on this time has failed.
+        ExecutionContext& root = *root_;
+        if (root.state_ == ExecutionContext::State::InCall) {
+            root.leave_call();
+            root.state_ = ExecutionContext::State::Ready;
+            root.finish_call(abi::Status::Aborted, {});
+        }
+        root.own_ = root.donated_ = nullptr;
+    }
+    unbind();
+}
+
+void SchedulingContext::unbind() {
+    Scheduler& scheduler = Scheduler::current();
+    scheduler.timers().cancel(deadline_);
+    if (state_ == State::Ready) scheduler.dequeue(*this);
+    if (state_ == State::Parked && hook_.linked()) IntrusiveList<SchedulingContext, &SchedulingContext::hook_>::remove(*this);
+    if (scheduler.running_on() == this) scheduler.abandon_scheduling_context();
+    state_ = State::Unbound;
+    root_ = nullptr;
+    active_ = nullptr;
+}
+
+void SchedulingContext::charge(uint64_t ticks) {
+    if (budget_ == 0) return;
+    const uint64_t used = ticks < remaining_ ? ticks : remaining_;
+    if (used == 0) return;
+    remaining_ -= used;
+    add_replenishment(started_ + period_, used);
+}
+
+void SchedulingContext::add_replenishment(uint64_t time, uint64_t amount) {
+    if (!replenishments_.push_back({time, amount})) {
+        // No room: what is given back last comes still later, which never exceeds the budget of any period.
+        replenishments_.back().time = time;
+        replenishments_.back().amount += amount;
+    }
+}
+
+void SchedulingContext::take_due_replenishments(uint64_t now) {
+    size_t kept = 0;
+    for (const Replenishment& replenishment : replenishments_) {
+        if (replenishment.time <= now) {
+            remaining_ += replenishment.amount;
+        } else {
+            replenishments_[kept++] = replenishment;
+        }
+    }
+    while (replenishments_.size() > kept) replenishments_.pop_back();
+    if (remaining_ > budget_) remaining_ = budget_;
+}
+
+void SchedulingContext::arm_replenishment() {
+    ASSERT(!replenishments_.empty());  // what was used is in one of them
+    state_ = State::Depleted;
+    Scheduler::current().timers().arm(deadline_, replenishments_[0].time);
+}
+
+void SchedulingContext::replenish(Deadline& deadline) {
+    SchedulingContext& self = deadline.owner<SchedulingContext>();
+    Scheduler::current().enqueue(self);  // takes what is due when it is chosen
+}
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// The right to run (scheduling context, SC): a priority and a budget per period, as a sporadic server with a bounded
+// number of replenishments (Sprunt, Sha, Lehoczky 1989; corrected by Stanovich et al. 2010). It belongs to one thread
+// or vCPU and is lent along the calls that one makes.
+//
+// Concurrency: on its CPU with interrupts off.
+#pragma once
+
+#include <cstdint>
+
+#include "base/intrusive_list.hpp"
+#include "base/static_vector.hpp"
+#include "kernel/object/object.hpp"
+#include "kernel/schedule/timer_queue.hpp"
+
+namespace bulkhead::kernel {
+
+class ExecutionContext;
+
+class SchedulingContext final : public Object {
+  public:
+    static constexpr abi::ObjectType object_type = abi::ObjectType::SchedulingContext;
+
+    enum class State : uint8_t {
+        Ready,     ///< in its CPU's ready queue
+        Running,   ///< the one whose time passes now
+        Parked,    ///< waits until `active` becomes ready
+        Depleted,  ///< has no budget until the next replenishment
+        Unbound,   ///< its thread died
+    };
+    struct Parameters {
+        uint8_t priority;
+        uint64_t budget;  ///< ticks per period; 0: unlimited
+        uint64_t period;  ///< ticks
+    };
+    /// The shortest budget and period, in ticks: bounds the rate of timer interrupts one context can cause.
+    static constexpr uint64_t minimum_budget = 20'000;
+
+    SchedulingContext(Domain& owner, ExecutionContext& target, const Parameters& parameters);
+
+    static abi::Result<void> check(const Parameters& parameters);
+    /// Queues it for the first time.
+    void start();
+    /// New priority and budget from now on. On its CPU.
+    void set(const Parameters& parameters);
+
+    uint32_t home_cpu() const override { return cpu_; }
+    void retire() override;
+    size_t size_bytes() const override { return sizeof *this; }
+
+    State state() const { return state_; }
+    uint8_t priority() const { return priority_; }
+    /// The end of the call chain that runs on it.
+    ExecutionContext* active() const { return active_; }
+
+    /// Time passed while it was running since the last call of this.
+    void charge(uint64_t ticks);
+    bool depleted() const { return budget_ != 0 && remaining_ == 0; }
+    /// Ticks it may still run; no_deadline without a budget.
+    uint64_t remaining() const { return budget_ == 0 ? abi_unlimited : remaining_; }
+
+  private:
+    friend class Scheduler;
+    friend class ExecutionContext;
+    friend struct Ipc;
+    friend struct FastPathLayout;
+    static constexpr uint64_t abi_unlimited = ~uint64_t{0};
+
+    struct Replenishment {
+        uint64_t time;
+        uint64_t amount;
+    };
+    static constexpr size_t maximum_replenishments = 8;
+
+    void add_replenishment(uint64_t time, uint64_t amount);
+    void take_due_replenishments(uint64_t now);
+    static void replenish(Deadline& deadline);
+    void arm_replenishment();
+    /// Takes it off its thread, which dies or loses it.
+    void unbind();
+
+  public:
+    ListHook<SchedulingContext> hook_;  // in a ready queue, or in `parked_` of the context it waits for
+
+  private:
+    State state_ = State::Unbound;
+    uint8_t priority_;
+    uint32_t cpu_;
+    ExecutionContext* root_;    // whom it belongs to
+    ExecutionContext* active_;
+    uint64_t budget_;
+    uint64_t period_;
+    uint64_t remaining_;
+    uint64_t started_ = 0;      // when it last began to run with a full charge interval
+    StaticVector<Replenishment, maximum_replenishments> replenishments_;
+    Deadline deadline_;
+};
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/object/thread.hpp"
+
+#include <cstring>
+#include <new>
+
+#include "hw/x86/control_register.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/arch/x86_64/user_context.hpp"
+#include "abi/layout.hpp"
+#include "base/scope_guard.hpp"
+#include "kernel/object/domain.hpp"
+#include "kernel/object/graveyard.hpp"
+#include "kernel/object/notification.hpp"
+#include "kernel/schedule/scheduler.hpp"
+#include "kernel/syscall/ipc.hpp"
+
+namespace bulkhead::kernel {
+
+Thread::Thread(Domain& owner, const Parameters& parameters, abi::MessageBuffer* buffer, FpuState* fpu)
+    : ExecutionContext{object_type, owner, parameters.cpu},
+      message_buffer_{buffer},
+      message_buffer_mapping_{*Range::create(parameters.message_buffer, page_size_bytes)},
+      stack_{parameters.stack},
+      deadline_{deadline_passed, this},
+      exception_portal_{parameters.exception_portal},
+      fpu_{fpu},
+      handler_{parameters.handler} {
+    initialise_user_frame(frame_, parameters.entry, parameters.stack, Cpu::at(parameters.cpu).kernel_stack_top);
+    frame().rdi = parameters.argument;
+    if (handler_) set_state(State::Idle);
+}
+
+abi::Result<Thread*> Thread::create(Domain& owner, const Parameters& parameters) {
+    const bool addresses_ok = parameters.entry < abi::user_address_limit && parameters.stack <= abi::user_address_limit &&
+                              parameters.message_buffer < abi::user_address_limit;
+    if (owner.is_guest() || parameters.cpu >= cpu_count() || !addresses_ok) return abi::Status::BadArgument;
+    void* buffer = TRY(owner.heap().allocate_pages(0));
+    ScopeGuard free_buffer{[&] { owner.heap().free_pages(buffer, 0); }};
+    FpuState* fpu = nullptr;
+    if (parameters.uses_fpu) fpu = TRY(FpuState::create(owner));
+    ScopeGuard free_fpu{[&] {
+        if (fpu != nullptr) fpu->destroy(owner);
+    }};
+    void* memory = TRY(owner.heap().allocate(sizeof(Thread)));
+    free_buffer.dismiss();
+    free_fpu.dismiss();
+    auto* thread = new (memory) Thread{owner, parameters, static_cast<abi::MessageBuffer*>(buffer), fpu};
+    auto mapped = owner.space().map_kernel_page(thread->message_buffer_mapping_, physical_of(buffer),
+                                                {.write = true, .execute = false, .user = true});
+    if (!mapped.ok()) {
+        Graveyard::discard(*thread);
+        return mapped.error();
+    }
+    return thread;
+}
+
+void Thread::resume() {
+    if (state() == State::Helping) {
+        set_state(State::Ready);
+        Ipc::retry(*this);
+    }
+    load_user_context(Cpu::current(), *this);
+    return_to_user(frame());
+}
+
+void Thread::finish_call(abi::Status status, const abi::Registers& reply) {
+    disarm_deadline();
+    if (in_exception_) {
+        Ipc::finish_exception(*this, status, reply);
+        return;
+    }
+    registers() = reply;
+    frame().rax = abi::MessageTag::Call::write(reply[abi::Register::Rax], static_cast<uint8_t>(status));
+}
+
+void Thread::woken() {
+    if (state() != State::Waiting) return;
+    if (uint64_t bits = waiting_for_->take(wait_mask()); bits != 0) end_wait(abi::Status::Ok, bits);
+}
+
+void Thread::wait(Notification& notification, uint64_t mask, uint64_t deadline) {
+    Scheduler& scheduler = Scheduler::current();
+    auto leave_with = [&](abi::Status status, uint64_t bits) {
+        frame().rax = static_cast<uint8_t>(status);
+        frame().rsi = bits;
+        scheduler.leave_kernel();
+    };
+    if (uint64_t bits = notification.take(mask); bits != 0) leave_with(abi::Status::Ok, bits);
+    if (deadline != abi::no_deadline && deadline <= read_tsc()) leave_with(abi::Status::TimedOut, 0);
+    wait_mask_.store(mask, std::memory_order_relaxed);
+    if (!notification.attach(*this)) leave_with(abi::Status::Busy, 0);
+    waiting_for_ = &notification;
+    set_state(State::Waiting);
+    scheduler.block_running(*this);
+    if (deadline != abi::no_deadline) scheduler.timers().arm(deadline_, deadline);
+    woken();  // a signal may have come before the waiter was there to be seen
+    scheduler.leave_kernel();
+}
+
+void Thread::end_wait(abi::Status status, uint64_t bits) {
+    waiting_for_->detach();
+    waiting_for_ = nullptr;
+    disarm_deadline();
+    frame().rax = static_cast<uint8_t>(status);
+    frame().rsi = bits;
+    make_ready();
+}
+
+void Thread::abort_wait() {
+    if (state() == State::Waiting) end_wait(abi::Status::Aborted, 0);
+}
+
+void Thread::arm_deadline(uint64_t time) { Scheduler::current().timers().arm(deadline_, time); }
+void Thread::disarm_deadline() { Scheduler::current().timers().cancel(deadline_); }
+
+void Thread::deadline_passed(Deadline& deadline) {
+    Thread& self = deadline.owner<Thread>();
+    switch (self.state()) {
+        case State::Waiting:
+            self.end_wait(abi::Status::TimedOut, 0);
+            break;
+        case State::InCall:
+        case State::Helping:
+            self.leave_call();
+            self.set_state(State::Ready);
+            self.finish_call(abi::Status::TimedOut, {});
+            break;
+        default:
+            break;
+    }
+}
+
+void Thread::retire() {
+    if (waiting_for_ != nullptr) waiting_for_->detach();
+    waiting_for_ = nullptr;
+    disarm_deadline();
+    leave_chains();
+}
+
+void Thread::release() {
+    if (message_buffer_mapping_.space() != nullptr) owner()->space().remove(message_buffer_mapping_);
+    owner()->heap().free_pages(message_buffer_, 0);
+    if (fpu_ != nullptr) fpu_->destroy(*owner());
+}
+
+void Thread::set_user_registers(const abi::ExceptionFrame& wanted) {
+    RegisterFrame& registers = frame();
+    const RegisterFrame old = registers;
+    std::memcpy(&registers, &wanted, sizeof registers);
+    registers.cs = old.cs;
+    registers.ss = old.ss;
+    constexpr uint64_t changeable = x86::Rflags::user_changeable;
+    registers.rflags = (old.rflags & ~changeable) | (wanted.rflags & changeable);
+    if (registers.rip >= abi::user_address_limit) registers.rip = 0;  // faults there
+}
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// A thread of a native domain: ring 3, bound to one CPU (also known as execution context, EC). Either it has a
+// scheduling context of its own, or it is a handler that waits for calls of its portals and runs on its callers'.
+//
+// Concurrency: on its CPU with interrupts off. A thread that waits for a notification is woken through `woken`, which
+// the scheduler calls on that CPU.
+#pragma once
+
+#include <cstdint>
+
+#include "abi/calls.hpp"
+#include "abi/message.hpp"
+#include "kernel/arch/x86_64/fpu.hpp"
+#include "kernel/object/address_space.hpp"
+#include "kernel/object/execution_context.hpp"
+
+namespace bulkhead::kernel {
+
+class Notification;
+
+class Thread final : public ExecutionContext {
+  public:
+    static constexpr abi::ObjectType object_type = abi::ObjectType::Thread;
+
+    struct Parameters {
+        uint32_t cpu;
+        uint64_t entry;
+        uint64_t stack;
+        uint64_t message_buffer;
+        uint64_t argument;
+        uint64_t exception_portal;  ///< capability word, 0: none
+        bool handler;
+        bool uses_fpu;
+    };
+    /// Makes a thread of `owner` with its message buffer mapped.
+    static abi::Result<Thread*> create(Domain& owner, const Parameters& parameters);
+
+    [[noreturn]] void resume() override;
+    void finish_call(abi::Status status, const abi::Registers& reply) override;
+    void woken() override;
+    void retire() override;
+    void release() override;
+    size_t size_bytes() const override { return sizeof *this; }
+
+    RegisterFrame& frame() { return frame_.registers; }
+    /// The registers of a system call: the first words of the frame.
+    abi::Registers& registers() { return *reinterpret_cast<abi::Registers*>(&frame_.registers); }
+    abi::MessageBuffer& message_buffer() { return *message_buffer_; }
+    bool handler() const { return handler_; }
+    FpuState* fpu() { return fpu_; }
+    void set_bases(uint64_t fs_base, uint64_t gs_base) {
+        fs_base_ = fs_base;
+        gs_base_ = gs_base;
+    }
+    uint64_t fs_base() const { return fs_base_; }
+    uint64_t gs_base() const { return gs_base_; }
+
+    /// Blocks this, the running thread, until a bit of the mask is set or the deadline passes.
+    [[noreturn]] void wait(Notification& notification, uint64_t mask, uint64_t deadline);
+    uint64_t wait_mask() const { return wait_mask_.load(std::memory_order_relaxed); }
+    /// The notification it waits for died.
+    void abort_wait();
+
+    /// Whether the call it makes reports an exception.
+    bool in_exception() const { return in_exception_; }
+    /// CR2 of its last page fault.
+    uint64_t fault_address() const { return fault_address_; }
+    void set_fault_address(uint64_t address) { fault_address_ = address; }
+    /// Takes over registers from user space; what ring 3 must not choose stays as it is.
+    void set_user_registers(const abi::ExceptionFrame& wanted);
+    /// Limits the call being made; TimedOut if the time has passed.
+    void arm_deadline(uint64_t time);
+    void disarm_deadline();
+
+  private:
+    friend struct Ipc;
+    friend struct FastPathLayout;
+
+    Thread(Domain& owner, const Parameters& parameters, abi::MessageBuffer* buffer, FpuState* fpu);
+    static void deadline_passed(Deadline& deadline);
+    void end_wait(abi::Status status, uint64_t bits);
+
+    abi::MessageBuffer* message_buffer_;
+    Mapping message_buffer_mapping_;
+    const uint64_t stack_;  ///< with which a handler starts each call
+    Notification* waiting_for_ = nullptr;
+    std::atomic<uint64_t> wait_mask_{0};
+    Deadline deadline_;
+    uint64_t exception_portal_;
+    uint64_t fault_address_ = 0;
+    uint64_t fs_base_ = 0;
+    uint64_t gs_base_ = 0;
+    FpuState* fpu_;
+    const bool handler_;
+    bool in_exception_ = false;
+};
+
+static_assert(sizeof(abi::Registers) == 11 * sizeof(uint64_t) && offsetof(RegisterFrame, r15) == 0 &&
+                  offsetof(RegisterFrame, rax) == 10 * sizeof(uint64_t),
+              "a frame starts with the registers of a system call");
+
+}  // namespace bulkhead::kernel

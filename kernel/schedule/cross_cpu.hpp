@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Work on other CPUs: synchronous requests of the holder of the configuration lock, and kicks.
+//
+// The kernel runs with interrupts off, so a CPU that serves a request has left whatever system call or exit it was in,
+// or waits for the configuration lock with nothing in hand. Thus a served broadcast is also the grace period after
+// which no CPU holds a pointer to an object whose capabilities were made stale before (kernel/object/graveyard.hpp).
+#pragma once
+
+#include <cstdint>
+
+namespace bulkhead::kernel::cross_cpu {
+
+using Function = void (*)(void*);
+
+/// Runs `function(argument)` on one CPU and waits for it. Under the configuration lock.
+void run_on(uint32_t cpu, Function function, void* argument);
+/// Runs it on all CPUs, this one included, and waits.
+void run_everywhere(Function function, void* argument);
+/// Makes a CPU look for wake-ups and pending work: a guest on it exits.
+void kick(uint32_t cpu);
+/// Serves the wake-ups other CPUs asked for.
+void serve_wake_ups();
+/// Serves what others asked of this CPU: synchronous requests only. Safe wherever interrupts are off.
+void serve();
+/// The inter-processor interrupt arrived: serves requests and wake-ups.
+void interrupt();
+
+}  // namespace bulkhead::kernel::cross_cpu

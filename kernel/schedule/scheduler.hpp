@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chooses what a CPU runs: the most urgent ready scheduling context, first come first served among equals, with a time
+// slice when there are several. One per CPU; 256 priorities with a bitmap, so every operation is O(1).
+//
+// The running scheduling context (whose time passes) and the running execution context (what executes) are separate:
+// a handler runs on its caller's, and a context that is helped runs on its helper's.
+//
+// Concurrency: everything on its own CPU with interrupts off, but `wake_from_anywhere`.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "abi/layout.hpp"
+#include "base/intrusive_list.hpp"
+#include "kernel/object/scheduling_context.hpp"
+#include "kernel/schedule/timer_queue.hpp"
+
+namespace bulkhead::kernel {
+
+class ExecutionContext;
+struct Cpu;
+
+class Scheduler {
+  public:
+    explicit Scheduler(Cpu& cpu);
+
+    /// This CPU's.
+    static Scheduler& current();
+    /// Makes the scheduler of a CPU from the kernel's pool. Boot only.
+    static void initialise(Cpu& cpu);
+
+    ExecutionContext* running() const;
+    SchedulingContext* running_on() const;
+    TimerQueue& timers() { return timers_; }
+
+    /// Queues a scheduling context that is neither queued nor running; preempts if it is more urgent.
+    void enqueue(SchedulingContext& context) { enqueue(context, false); }
+    /// Takes a queued one out.
+    void dequeue(SchedulingContext& context);
+    /// Puts the running one behind its equals at the next opportunity.
+    void yield() { slice_over_ = preempt_ = true; }
+    /// Makes the next `leave_kernel` choose anew.
+    void preempt() { preempt_ = true; }
+
+    /// Goes on with the running context unless it is not ready any more or something more urgent is.
+    [[noreturn]] void leave_kernel();
+    /// Makes `next` the running context on the running scheduling context, and leaves the kernel.
+    [[noreturn]] void switch_to(ExecutionContext& next);
+    /// As `switch_to`, but the caller leaves the kernel.
+    void set_running(ExecutionContext& next);
+    /// Forgets the running context, which died; its scheduling context goes on with what is active on it.
+    void abandon_running();
+    /// Forgets the running scheduling context, which died.
+    void abandon_scheduling_context();
+    /// The running context stops being ready: its scheduling context waits for it. `leave_kernel` must follow.
+    void block_running(ExecutionContext& context);
+    /// For the start of a CPU: there is no running context yet.
+    [[noreturn]] void run();
+
+    /// Calls `context.woken()` on its CPU, soon. From any CPU.
+    static void wake_from_anywhere(ExecutionContext& context);
+    /// Serves the wake-ups other CPUs asked for.
+    void serve_woken();
+
+  private:
+    void enqueue(SchedulingContext& context, bool front);
+    void put_away();
+    void settle(SchedulingContext& context);
+    [[noreturn]] void choose();
+    [[noreturn]] void idle();
+    void arm_slice(uint64_t now);
+    static void slice_expired(Deadline& deadline);
+    int highest() const;
+
+    static constexpr uint64_t slice_hz = 100;
+    using Queue = IntrusiveList<SchedulingContext, &SchedulingContext::hook_>;
+
+    Cpu& cpu_;
+    TimerQueue timers_;
+    Deadline slice_;
+    bool preempt_ = false;
+    bool slice_over_ = false;
+    std::atomic<ExecutionContext*> woken_{nullptr};
+    uint64_t ready_[abi::priorities / 64] = {};
+    Queue queues_[abi::priorities];
+};
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/syscall/ipc.hpp"
+
+#include <cstring>
+
+#include "abi/message.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/capability/object_table.hpp"
+#include "kernel/debug/log.hpp"
+#include "kernel/object/domain.hpp"
+#include "kernel/object/portal.hpp"
+#include "kernel/object/thread.hpp"
+#include "kernel/object/vcpu.hpp"
+#include "kernel/schedule/scheduler.hpp"
+
+namespace bulkhead::kernel {
+
+using abi::CapabilityWord;
+using abi::MessageTag;
+using abi::Register;
+using abi::Status;
+using State = ExecutionContext::State;
+
+namespace {
+/// The longest chain of calls that is followed: bounds the time with interrupts off.
+constexpr unsigned maximum_chain = 64;
+}  // namespace
+
+/// The portal of a capability word, callable from `cpu`.
+abi::Result<Portal*> Ipc::portal_from(uint64_t word, uint32_t cpu) {
+    Object* object = word != 0 ? ObjectTable::find(word) : nullptr;
+    if (object == nullptr) return Status::BadCapability;
+    auto* portal = object_cast<Portal>(object);
+    if (portal == nullptr) return Status::WrongType;
+    if ((CapabilityWord::RightsField::read(word) & abi::PortalRight::Call) == 0) return Status::MissingRight;
+    if (portal->handler().cpu() != cpu) return Status::WrongCpu;
+    return portal;
+}
+
+void Ipc::fail(ExecutionContext& caller, Status status) {
+    caller.set_state(State::Ready);
+    caller.finish_call(status, {});
+    Scheduler::current().leave_kernel();
+}
+
+void Ipc::call(Thread& caller) {
+    const uint64_t word = caller.domain().capabilities().read(static_cast<abi::Selector>(caller.frame().rdi));
+    auto portal = portal_from(word, caller.cpu());
+    if (!portal.ok()) fail(caller, portal.error());
+    Thread& handler = portal.value()->handler();
+    const uint64_t tag = caller.frame().rax;
+    if (MessageTag::HasDeadline::read(tag)) {
+        const uint64_t deadline = caller.message_buffer().deadline;
+        if (deadline <= read_tsc()) fail(caller, Status::TimedOut);
+        caller.arm_deadline(deadline);
+    }
+    if (handler.state() != State::Idle) help(caller, handler);
+    auto sent = transfer(caller, handler, tag);
+    if (!sent.ok()) fail(caller, sent.error());
+    abi::Registers message = caller.registers();
+    message[Register::Rax] = sent.value();
+    deliver(caller, *portal.value(), message);
+}
+
+void Ipc::retry(Thread& caller) {
+    if (caller.in_exception()) exception(caller, static_cast<uint32_t>(caller.frame().vector));
+    call(caller);
+}
+
+/// Switches to the idle handler. `message` holds the words and the tag as they shall arrive.
+void Ipc::deliver(ExecutionContext& caller, const Portal& portal, const abi::Registers& message) {
+    Thread& handler = portal.handler();
+    caller.set_state(State::InCall);
+    caller.callee_ = &handler;
+    handler.caller_ = &caller;
+    handler.donated_ = caller.donated_;
+    handler.set_state(State::Ready);
+    handler.registers() = message;
+    RegisterFrame& frame = handler.frame();
+    frame.rdi = portal.badge();
+    frame.rip = portal.entry();
+    frame.rsp = handler.stack_;
+    frame.rbp = frame.rcx = frame.rdx = frame.r11 = 0;
+    Scheduler::current().switch_to(handler);
+}
+
+void Ipc::call_from_vcpu(Vcpu& vcpu, uint64_t portal_word, const abi::Registers& message) {
+    auto portal = portal_from(portal_word, vcpu.cpu());
+    if (!portal.ok()) {
+        Scheduler& scheduler = Scheduler::current();
+        vcpu.set_state(State::Waiting);
+        scheduler.block_running(vcpu);
+        scheduler.leave_kernel();
+    }
+    if (portal.value()->handler().state() != State::Idle) help(vcpu, portal.value()->handler());
+    deliver(vcpu, *portal.value(), message);
+}
+
+/// Moves buffer words and capabilities. Returns the tag as the receiver sees it, with status Ok.
+abi::Result<uint64_t> Ipc::transfer(Thread& from, Thread& to, uint64_t tag) {
+    const uint64_t label = MessageTag::Label::make(MessageTag::Label::read(tag));
+    if ((tag & MessageTag::slow_mask) == 0) return label;
+    const unsigned words = MessageTag::BufferWords::read(tag);
+    const unsigned items = MessageTag::Items::read(tag);
+    if (words > abi::max_buffer_words || items > abi::max_items) return Status::BadBuffer;
+    if (items != 0) TRY(transfer_items(from, to, items));
+    std::memcpy(to.message_buffer().words, from.message_buffer().words, words * sizeof(uint64_t));
+    return label | MessageTag::BufferWords::make(static_cast<uint16_t>(words)) |
+           MessageTag::Items::make(static_cast<uint8_t>(items));
+}
+
+/// Copies capabilities into the receiver's window, all or none. Both buffers are user memory: each field is read once.
+abi::Result<void> Ipc::transfer_items(Thread& from, Thread& to, unsigned count) {
+    const abi::Selector window = to.message_buffer().receive_window;
+    if (to.message_buffer().receive_window_slots < count) return Status::BadBuffer;
+    CapabilitySpace& target = to.domain().capabilities();
+    for (unsigned i = 0; i < count; ++i) {
+        const abi::CapabilityItem item = from.message_buffer().items[i];
+        const uint64_t word = from.domain().capabilities().read(item.selector);
+        const auto rights = static_cast<abi::Rights>(CapabilityWord::RightsField::read(word) & item.rights);
+        const bool live = word != 0 && ObjectTable::find(word) != nullptr;
+        if (!live || !target.fill(window + i, CapabilityWord::RightsField::write(word, rights)).ok()) {
+            while (i-- > 0) (void)target.clear(window + i);
+            return Status::BadBuffer;
+        }
+        to.message_buffer().items[i] = {window + i, rights, 0};
+    }
+    return {};
+}
+
+void Ipc::reply(Thread& handler) {
+    Scheduler& scheduler = Scheduler::current();
+    if (!handler.handler()) {
+        handler.frame().rax = static_cast<uint8_t>(Status::BadCall);
+        scheduler.leave_kernel();
+    }
+    ExecutionContext* caller = handler.caller_;
+    SchedulingContext* lent = handler.donated_;
+    if (caller != nullptr) {
+        abi::Registers message = handler.registers();
+        Status status = Status::Ok;
+        uint64_t tag = MessageTag::Label::make(MessageTag::Label::read(message[Register::Rax]));
+        const auto* thread = caller->is_vcpu() ? nullptr : static_cast<Thread*>(caller);
+        if (thread != nullptr && thread->in_exception()) {
+            tag = message[Register::Rax];
+        } else if (thread != nullptr && (message[Register::Rax] & MessageTag::slow_mask) != 0) {
+            auto sent = transfer(handler, static_cast<Thread&>(*caller), message[Register::Rax]);
+            if (sent.ok()) {
+                tag = sent.value();
+            } else {
+                status = sent.error();
+            }
+        }
+        message[Register::Rax] = tag;
+        caller->set_state(State::Ready);
+        caller->finish_call(status, message);
+        caller->callee_ = nullptr;
+    }
+    handler.caller_ = nullptr;
+    handler.donated_ = nullptr;
+    handler.set_state(State::Idle);
+    // Whoever was parked on this handler while it waited helps no more and calls now; none is left when it runs.
+    if (caller != nullptr && lent == scheduler.running_on()) scheduler.switch_to(*caller);
+    if (caller != nullptr && lent != nullptr) lent->active_ = caller;
+    scheduler.abandon_running();
+    scheduler.leave_kernel();
+}
+
+/// The portal that a helping context wants to call, if it still exists.
+Portal* Ipc::wanted_portal(const ExecutionContext& caller) {
+    uint64_t word = 0;
+    if (caller.is_vcpu()) {
+        word = static_cast<const Vcpu&>(caller).portal_word();
+    } else {
+        const auto& thread = static_cast<const Thread&>(caller);
+        word = thread.in_exception_ ? thread.exception_portal_
+                                    : thread.domain().capabilities().read(static_cast<abi::Selector>(thread.frame_.registers.rdi));
+    }
+    auto portal = portal_from(word, caller.cpu());
+    return portal.ok() ? portal.value() : nullptr;
+}
+
+/// Who must run for the busy handler to become free; null if that is the caller itself, or the chain is too long.
+ExecutionContext* Ipc::end_of_chain(const ExecutionContext& caller, Thread& busy) {
+    ExecutionContext* member = &busy;
+    for (unsigned length = 0; length < maximum_chain; ++length) {
+        if (member == &caller) return nullptr;
+        if (member->state() == State::InCall) {
+            member = member->callee();
+        } else if (member->state() == State::Helping) {
+            const Portal* wanted = wanted_portal(*member);
+            if (wanted == nullptr || wanted->handler().state() == State::Idle) return member;
+            member = &wanted->handler();
+        } else {
+            return member;
+        }
+    }
+    return nullptr;
+}
+
+void Ipc::help(ExecutionContext& caller, Thread& busy) {
+    ExecutionContext* end = end_of_chain(caller, busy);
+    if (end == nullptr) fail(caller, Status::Cycle);
+    Scheduler& scheduler = Scheduler::current();
+    caller.set_state(State::Helping);
+    if (end->can_run()) {
+        scheduler.set_running(*end);
+        scheduler.leave_kernel();
+    }
+    // It waits for something else: so does this scheduling context, and then calls again.
+    if (caller.donated_ != nullptr) caller.donated_->active_ = &caller;
+    if (SchedulingContext* waiting = scheduler.running_on(); waiting != nullptr) end->park(*waiting);
+    scheduler.abandon_running();
+    scheduler.leave_kernel();
+}
+
+void Ipc::exception(Thread& thread, uint32_t label) {
+    thread.in_exception_ = true;
+    auto portal = portal_from(thread.exception_portal_, thread.cpu());
+    if (!portal.ok()) {
+        const RegisterFrame& frame = thread.frame();
+        log("thread stopped by exception {} (error {x}) at {x}, address {x}: no exception portal", label, frame.error_code,
+            frame.rip, thread.fault_address());
+        Scheduler& scheduler = Scheduler::current();
+        thread.set_state(State::Stopped);
+        scheduler.block_running(thread);
+        scheduler.leave_kernel();
+    }
+    thread.frame().vector = label;
+    Thread& handler = portal.value()->handler();
+    if (handler.state() != State::Idle) help(thread, handler);
+    static_assert(sizeof(RegisterFrame) == sizeof(abi::ExceptionFrame));
+    std::memcpy(handler.message_buffer().words, &thread.frame(), sizeof(RegisterFrame));
+    abi::Registers message{};
+    message[Register::Rax] = MessageTag::Label::make(label) |
+                             MessageTag::BufferWords::make(sizeof(RegisterFrame) / sizeof(uint64_t));
+    message[Register::Rsi] = thread.frame().error_code;
+    message[Register::R8] = thread.frame().rip;
+    message[Register::R9] = thread.fault_address();
+    message[Register::R10] = thread.frame().rsp;
+    message[Register::Rbx] = thread.frame().rflags;
+    deliver(thread, *portal.value(), message);
+}
+
+void Ipc::finish_exception(Thread& thread, Status status, const abi::Registers& reply) {
+    thread.in_exception_ = false;
+    const uint64_t tag = reply[Register::Rax];
+    const auto verdict = status == Status::Ok ? static_cast<abi::ExceptionReply>(MessageTag::Label::read(tag))
+                                              : abi::ExceptionReply::Hold;
+    if (verdict == abi::ExceptionReply::Resume) return;
+    if (verdict == abi::ExceptionReply::ResumeWithFrame &&
+        MessageTag::BufferWords::read(tag) >= sizeof(abi::ExceptionFrame) / sizeof(uint64_t)) {
+        abi::ExceptionFrame wanted;
+        std::memcpy(&wanted, thread.callee_->message_buffer().words, sizeof wanted);
+        thread.set_user_registers(wanted);
+        return;
+    }
+    thread.set_state(State::Stopped);
+}
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls about memory and ports.
+#include "kernel/object/configuration_lock.hpp"
+#include "kernel/object/create.hpp"
+#include "kernel/object/memory_object.hpp"
+#include "kernel/object/port_range.hpp"
+#include "kernel/object/thread.hpp"
+#include "kernel/syscall/handlers.hpp"
+
+namespace bulkhead::kernel {
+
+using abi::CapabilityWord;
+using abi::MemoryRight;
+using abi::Status;
+
+Outcome<abi::DeriveMemory> handle(Thread& caller, const abi::DeriveMemory& call) {
+    ConfigurationLock lock;
+    TRY(caller.domain().capabilities().check_empty(call.slot));
+    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    MemoryObject* source = TRY(caller.domain().lookup<MemoryObject>(call.source, abi::Right::Derive));
+    const std::optional<Range> part = source->part(call.offset, call.size);
+    if (!part) return Status::BadArgument;
+    if ((call.flags & ~static_cast<abi::DeriveFlags>(abi::DeriveFlag::Share)) != 0) return Status::BadArgument;
+    const bool share = Flags<abi::DeriveFlag>::from_word(call.flags).has(abi::DeriveFlag::Share);
+    if (share ? !source->free_for_sharing(*part) : !source->free_for_exclusive_use(*part)) return Status::Overlap;
+    constexpr abi::Rights access = MemoryRight::Read | MemoryRight::Write | MemoryRight::Execute | MemoryRight::DeviceDma;
+    const abi::Rights held = CapabilityWord::RightsField::read(caller.domain().capabilities().read(call.source));
+    const auto rights = static_cast<abi::Rights>(abi::Right::Destroy | abi::Right::Derive | (held & call.rights & access));
+    MemoryObject* memory = TRY(make_object<MemoryObject>(*owner, source, *part, source->kind(), share));
+    if (!share && source->kind() == MemoryObject::Kind::Ram) memory->clear();
+    TRY(publish(caller.domain(), call.slot, *memory, rights));
+    return abi::NoOutput{};
+}
+
+Outcome<abi::MapMemory> handle(Thread& caller, const abi::MapMemory& call) {
+    constexpr abi::Rights possible = MemoryRight::Read | MemoryRight::Write | MemoryRight::Execute;
+    if ((call.access & ~possible) != 0 || (call.access & MemoryRight::Read) == 0) return Status::BadArgument;
+    if (call.type > abi::MemoryType::WriteCombining) return Status::BadArgument;
+    ConfigurationLock lock;
+    Domain* domain = TRY(caller.domain().lookup<Domain>(call.domain, abi::DomainRight::Map));
+    MemoryObject* memory = TRY(caller.domain().lookup<MemoryObject>(call.memory, call.access));
+    const std::optional<Range> range = Range::create(call.address, call.size);
+    if (!range || !memory->part(call.offset, call.size)) return Status::BadArgument;
+    const bool uncached = memory->kind() == MemoryObject::Kind::Device || call.type != abi::MemoryType::WriteBack;
+    TRY(domain->space().map(*range, *memory, call.offset,
+                            {.write = (call.access & MemoryRight::Write) != 0,
+                             .execute = (call.access & MemoryRight::Execute) != 0,
+                             .user = true,
+                             .global = false,
+                             .cache = uncached ? x86::CacheMode::Uncached : x86::CacheMode::WriteBack}));
+    return abi::NoOutput{};
+}
+
+Outcome<abi::UnmapMemory> handle(Thread& caller, const abi::UnmapMemory& call) {
+    ConfigurationLock lock;
+    Domain* domain = TRY(caller.domain().lookup<Domain>(call.domain, abi::DomainRight::Map));
+    TRY(domain->space().unmap(call.address));
+    return abi::NoOutput{};
+}
+
+Outcome<abi::DerivePorts> handle(Thread& caller, const abi::DerivePorts& call) {
+    ConfigurationLock lock;
+    TRY(caller.domain().capabilities().check_empty(call.slot));
+    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    PortRange* source = TRY(caller.domain().lookup<PortRange>(call.source, abi::Right::Derive));
+    const bool inside = call.count != 0 && call.first >= source->first() &&
+                        uint64_t{call.first} + call.count <= uint64_t{source->first()} + source->count();
+    if (!inside) return Status::BadArgument;
+    const abi::Rights held = CapabilityWord::RightsField::read(caller.domain().capabilities().read(call.source));
+    PortRange* ports = TRY(make_object<PortRange>(*owner, source, call.first, call.count));
+    TRY(publish(caller.domain(), call.slot, *ports,
+                static_cast<abi::Rights>(abi::Right::Destroy | abi::Right::Derive | (held & abi::PortRangeRight::Access))));
+    return abi::NoOutput{};
+}
+
+Outcome<abi::MapPorts> handle(Thread& caller, const abi::MapPorts& call) {
+    ConfigurationLock lock;
+    Domain* domain = TRY(caller.domain().lookup<Domain>(call.domain, abi::DomainRight::Map));
+    PortRange* ports = TRY(caller.domain().lookup<PortRange>(call.ports, abi::PortRangeRight::Access));
+    TRY(domain->allow_ports(*ports));
+    return abi::NoOutput{};
+}
+
+}  // namespace bulkhead::kernel

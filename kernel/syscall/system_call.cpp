@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// From registers to typed calls: the one place that decodes arguments, writes results and writes the status. What the
+// calls do is in the *_calls.cpp files beside this one.
+#include <array>
+#include <utility>
+
+#include "abi/calls.hpp"
+#include "abi/message.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/object/thread.hpp"
+#include "kernel/schedule/scheduler.hpp"
+#include "kernel/syscall/handlers.hpp"
+#include "kernel/syscall/ipc.hpp"
+
+namespace bulkhead::kernel {
+
+namespace {
+
+using Handler = void (*)(Thread&);
+
+/// Registers that carry a call's results are replaced whole.
+template <typename Output>
+void write_results(Thread& thread, const Output& output) {
+    abi::Registers results{};
+    abi::encode(results, output);
+    std::apply([&](const auto&... entry) { ((thread.registers()[entry.index] = results[entry.index]), ...); },
+               Output::fields());
+}
+
+template <typename Call>
+void handle_call(Thread& thread) {
+    auto result = handle(thread, abi::decode<Call>(thread.registers()));
+    // The thread may have destroyed itself; then nobody is there to be answered.
+    if (Scheduler::current().running() != &thread) return;
+    thread.frame().rax = static_cast<uint8_t>(result.ok() ? abi::Status::Ok : result.error());
+    if (result.ok()) write_results(thread, result.value());
+}
+
+template <typename... Calls>
+constexpr auto make_table(std::tuple<Calls...>*) {
+    std::array<Handler, static_cast<size_t>(abi::CallNumber::Count)> table{};
+    ((table[static_cast<size_t>(Calls::number)] = handle_call<Calls>), ...);
+    return table;
+}
+constexpr auto table = make_table(static_cast<abi::AllCalls*>(nullptr));
+
+}  // namespace
+
+/// Every system call that the hand-laid paths do not serve. The registers are in the thread's frame.
+extern "C" [[noreturn]] void system_call(Thread& thread) {
+    if (thread.frame().rsp >= abi::user_address_limit) thread.frame().rsp = 0;  // the program's loss alone
+    const auto number = abi::MessageTag::Call::read(thread.frame().rax);
+    if (number == static_cast<uint8_t>(abi::CallNumber::Call)) Ipc::call(thread);
+    if (number == static_cast<uint8_t>(abi::CallNumber::Reply)) Ipc::reply(thread);
+    if (number < table.size()) {
+        table[number](thread);
+    } else {
+        thread.frame().rax = static_cast<uint8_t>(abi::Status::BadCall);
+    }
+    Scheduler::current().leave_kernel();
+}
+
+extern "C" uint64_t saved_user_stacks[][8];
+
+/// A SYSCALL of a program that is not this system's. All registers but RSP are in the frame.
+extern "C" [[noreturn]] void foreign_system_call_of(Thread& thread) {
+    thread.frame().rsp = saved_user_stacks[Cpu::current().id][0];
+    Ipc::exception(thread, abi::foreign_system_call_label);
+}
+
+}  // namespace bulkhead::kernel

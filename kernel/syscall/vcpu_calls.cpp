@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls about virtual CPUs and virtual interrupts.
+#include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/object/configuration_lock.hpp"
+#include "kernel/object/create.hpp"
+#include "kernel/object/memory_object.hpp"
+#include "kernel/object/portal.hpp"
+#include "kernel/object/thread.hpp"
+#include "kernel/object/vcpu.hpp"
+#include "kernel/object/virtual_interrupt.hpp"
+#include "kernel/schedule/cross_cpu.hpp"
+#include "kernel/syscall/handlers.hpp"
+
+namespace bulkhead::kernel {
+
+using abi::Status;
+using abi::VcpuRight;
+
+Outcome<abi::CreateVcpu> handle(Thread& caller, const abi::CreateVcpu& call) {
+    ConfigurationLock lock;
+    CapabilitySpace& slots = caller.domain().capabilities();
+    TRY(slots.check_empty(call.slot));
+    TRY(slots.check_empty(call.state_slot));
+    if (call.slot == call.state_slot || call.cpu >= cpu_count()) return Status::BadArgument;
+    Domain* guest = TRY(caller.domain().lookup<Domain>(call.guest, abi::DomainRight::Create));
+    if (!guest->is_guest()) return Status::WrongType;
+    Vcpu* vcpu = TRY(Vcpu::create(*guest, call.cpu));
+    TRY(publish(caller.domain(), call.slot, *vcpu));
+    // The state memory dies with the vCPU it is derived from, so from here on failure is undone by destroying that.
+    auto state = make_object<MemoryObject>(*guest, vcpu, vcpu->state_memory(), MemoryObject::Kind::Ram, true);
+    const auto done = state.ok() ? publish(caller.domain(), call.state_slot, *state.value()) : abi::Result<void>{state.error()};
+    if (!done.ok()) {
+        Graveyard::destroy(*vcpu);
+        (void)slots.clear(call.slot);
+        return done.error();
+    }
+    return abi::NoOutput{};
+}
+
+Outcome<abi::BindVcpu> handle(Thread& caller, const abi::BindVcpu& call) {
+    ConfigurationLock lock;
+    struct Request {
+        Vcpu* vcpu;
+        Portal* portal;
+        uint64_t word;
+    } request{};
+    request.vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Control));
+    request.portal = TRY(caller.domain().lookup<Portal>(call.portal, abi::PortalRight::Call));
+    request.word = caller.domain().capabilities().read(call.portal);
+    if (request.portal->handler().cpu() != request.vcpu->cpu()) return Status::WrongCpu;
+    cross_cpu::run_on(
+        request.vcpu->cpu(),
+        [](void* argument) {
+            const auto& wanted = *static_cast<Request*>(argument);
+            wanted.vcpu->bind(wanted.word, *wanted.portal);
+        },
+        &request);
+    return abi::NoOutput{};
+}
+
+Outcome<abi::RecallVcpu> handle(Thread& caller, const abi::RecallVcpu& call) {
+    Vcpu* vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Control));
+    vcpu->recall();
+    return abi::NoOutput{};
+}
+
+Outcome<abi::PullVcpuState> handle(Thread& caller, const abi::PullVcpuState& call) {
+    Vcpu* vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Control));
+    if ((call.groups & ~abi::all_vcpu_state_groups) != 0) return Status::BadArgument;
+    if (vcpu->cpu() != caller.cpu()) return Status::WrongCpu;
+    TRY(vcpu->pull(call.groups));
+    return abi::NoOutput{};
+}
+
+Outcome<abi::PostInterrupt> handle(Thread& caller, const abi::PostInterrupt& call) {
+    Vcpu* vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Post));
+    if (call.kind > abi::PostKind::Nmi) return Status::BadArgument;
+    if (call.kind != abi::PostKind::Nmi && !Vcpu::valid_vector(call.vector)) return Status::BadArgument;
+    vcpu->post(call.vector, call.kind);
+    return abi::NoOutput{};
+}
+
+Outcome<abi::CreateVirtualInterrupt> handle(Thread& caller, const abi::CreateVirtualInterrupt& call) {
+    ConfigurationLock lock;
+    TRY(caller.domain().capabilities().check_empty(call.slot));
+    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    Vcpu* vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Post));
+    if (!Vcpu::valid_vector(call.vector)) return Status::BadArgument;
+    VirtualInterrupt* interrupt = TRY(make_object<VirtualInterrupt>(*owner, *vcpu, call.vector));
+    TRY(publish(caller.domain(), call.slot, *interrupt));
+    return abi::NoOutput{};
+}
+
+Outcome<abi::SetVirtualInterrupt> handle(Thread& caller, const abi::SetVirtualInterrupt& call) {
+    ConfigurationLock lock;
+    VirtualInterrupt* interrupt =
+        TRY(caller.domain().lookup<VirtualInterrupt>(call.virtual_interrupt, abi::VirtualInterruptRight::Control));
+    Vcpu* vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Post));
+    if (!Vcpu::valid_vector(call.vector)) return Status::BadArgument;
+    interrupt->set(*vcpu, call.vector, call.masked);
+    return abi::NoOutput{};
+}
+
+Outcome<abi::PostVirtualInterrupt> handle(Thread& caller, const abi::PostVirtualInterrupt& call) {
+    VirtualInterrupt* interrupt =
+        TRY(caller.domain().lookup<VirtualInterrupt>(call.virtual_interrupt, abi::VirtualInterruptRight::Post));
+    interrupt->post();
+    return abi::NoOutput{};
+}
+
+}  // namespace bulkhead::kernel
