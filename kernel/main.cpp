@@ -78,7 +78,8 @@ void set_up_memory() {
     StaticVector<Range, 16> controllers;
     (void)controllers.push_back(*Range::create(acpi.local_apic.value(), page_size_bytes));
     for (const IoApicDescription& io_apic : acpi.io_apics) {
-        (void)controllers.push_back(*Range::create(io_apic.address.align_down(page_size_bytes).value(), page_size_bytes));
+        (void)controllers.push_back(
+            *Range::create(io_apic.address.align_down(page_size_bytes).value(), page_size_bytes));
     }
     const auto plan = plan_memory(multiboot, image_range(), {controllers.begin(), controllers.end()},
                                   cpu_features().physical_address_bits);

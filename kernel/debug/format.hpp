@@ -38,7 +38,7 @@ struct FormatArgument {
     template <std::signed_integral T>
     constexpr FormatArgument(T v) : kind{Kind::Signed}, value{static_cast<uint64_t>(int64_t{v})} {}
     template <typename T>
-        requires std::is_enum_v<T>
+    requires std::is_enum_v<T>
     constexpr FormatArgument(T v) : FormatArgument{static_cast<std::underlying_type_t<T>>(v)} {}
     template <typename Space>
     constexpr FormatArgument(Address<Space> v) : kind{Kind::Hexadecimal}, value{v.value()} {}
@@ -56,7 +56,7 @@ struct BasicFormat {
     std::string_view text;
 
     template <typename T>
-        requires std::convertible_to<T, std::string_view>
+    requires std::convertible_to<T, std::string_view>
     consteval BasicFormat(const T& format) : text{format} {
         size_t places = 0;
         for (const char character : text) places += character == '{';

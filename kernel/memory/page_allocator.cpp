@@ -16,7 +16,8 @@ void PageAllocator::initialize(PhysicalAddress start, uint64_t pages, std::byte*
     free_pages_ = usable_pages_;
     for (uint64_t page = state_pages; page < pages;) {
         unsigned order = 0;
-        while (order < max_order && is_aligned(page, uint64_t{2} << order) && page + (uint64_t{2} << order) <= pages) ++order;
+        while (order < max_order && is_aligned(page, uint64_t{2} << order) && page + (uint64_t{2} << order) <= pages)
+            ++order;
         insert(page, order);
         page += uint64_t{1} << order;
     }

@@ -38,9 +38,9 @@ concept PageTableSource = requires(T source, PhysicalAddress page) {
 
 /// How far an operation came.
 struct PageTableProgress {
-    uint64_t bytes = 0;          // done, from the start of the range
-    bool exhausted = false;      // stopped because the source gave no page
-    bool flush_needed = false;   // a translation that was there has changed
+    uint64_t bytes = 0;         // done, from the start of the range
+    bool exhausted = false;     // stopped because the source gave no page
+    bool flush_needed = false;  // a translation that was there has changed
 };
 
 /// What an address is translated to: the page, its size, and what may be done with it.
@@ -69,7 +69,8 @@ class PageTable {
                                         x86::PageAccess access, Source& source, unsigned budget = default_budget) {
         PageTableProgress progress;
         while (progress.bytes < size && budget > 0) {
-            const Mapping rest{virtual_address + progress.bytes, physical + progress.bytes, size - progress.bytes, access};
+            const Mapping rest{virtual_address + progress.bytes, physical + progress.bytes, size - progress.bytes,
+                               access};
             const std::optional<Slot> slot = find_slot(rest, source, progress.flush_needed);
             if (!slot) {
                 progress.exhausted = true;
@@ -189,7 +190,8 @@ class PageTable {
     }
 
     /// Fills a table of `below` with the pages that together are the part around `address` of one large page.
-    void fill_with_pieces(PhysicalAddress table, uint64_t large, unsigned large_level, uint64_t address, unsigned below) {
+    void fill_with_pieces(PhysicalAddress table, uint64_t large, unsigned large_level, uint64_t address,
+                          unsigned below) {
         const uint64_t table_bytes = Format::bytes_at(below + 1);
         const uint64_t offset = address & (Format::bytes_at(large_level) - 1) & ~(table_bytes - 1);
         const PhysicalAddress start = Format::page_address(large, large_level) + offset;

@@ -12,25 +12,23 @@ namespace {
 bool copy_open(void* destination, const void* source, std::size_t size) {
     std::size_t left = size / 8;
     size %= 8;
-    asm volatile(
-        USER_ACCESS_BEGIN
-        "1: rep movsq\n\t"
-        ".pushsection .fixup_table, \"a\"\n\t"
-        ".quad 1b, 2f\n\t"
-        ".popsection\n\t"
-        "mov %[tail], %%rcx\n\t"
-        "3: rep movsb\n\t"
-        ".pushsection .fixup_table, \"a\"\n\t"
-        ".quad 3b, 2f\n\t"
-        ".popsection\n\t"
-        "xor %[tail], %[tail]\n\t"
-        "jmp 4f\n"
-        "2: mov $1, %[tail]\n"
-        "4:\n\t"
-        USER_ACCESS_END
-        : "+D"(destination), "+S"(source), "+c"(left), [tail] "+r"(size)
-        :
-        : "memory", "cc");
+    asm volatile(USER_ACCESS_BEGIN
+                 "1: rep movsq\n\t"
+                 ".pushsection .fixup_table, \"a\"\n\t"
+                 ".quad 1b, 2f\n\t"
+                 ".popsection\n\t"
+                 "mov %[tail], %%rcx\n\t"
+                 "3: rep movsb\n\t"
+                 ".pushsection .fixup_table, \"a\"\n\t"
+                 ".quad 3b, 2f\n\t"
+                 ".popsection\n\t"
+                 "xor %[tail], %[tail]\n\t"
+                 "jmp 4f\n"
+                 "2: mov $1, %[tail]\n"
+                 "4:\n\t" USER_ACCESS_END
+                 : "+D"(destination), "+S"(source), "+c"(left), [tail] "+r"(size)
+                 :
+                 : "memory", "cc");
     return size == 0;
 }
 

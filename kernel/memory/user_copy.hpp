@@ -18,12 +18,10 @@ bool is_user_range(VirtualAddress address, std::size_t size);
 [[nodiscard]] bool copy_to_user(VirtualAddress destination, const void* source, std::size_t size);
 
 template <typename T>
-    requires std::is_trivially_copyable_v<T>
-[[nodiscard]] bool read_user(T& value, VirtualAddress source) {
-    return copy_from_user(&value, source, sizeof(T));
-}
+requires std::is_trivially_copyable_v<T>
+[[nodiscard]] bool read_user(T& value, VirtualAddress source) { return copy_from_user(&value, source, sizeof(T)); }
 template <typename T>
-    requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 [[nodiscard]] bool write_user(VirtualAddress destination, const T& value) {
     return copy_to_user(destination, &value, sizeof(T));
 }

@@ -19,7 +19,8 @@ template <std::size_t Capacity>
 class BoundedText {
   public:
     constexpr BoundedText() = default;
-    constexpr explicit BoundedText(std::string_view text) : length_{text.size() < Capacity ? text.size() : Capacity - 1} {
+    constexpr explicit BoundedText(std::string_view text)
+        : length_{text.size() < Capacity ? text.size() : Capacity - 1} {
         for (std::size_t i = 0; i < length_; ++i) characters_[i] = text[i];
     }
     constexpr std::string_view view() const { return {characters_.data(), length_}; }

@@ -15,8 +15,7 @@ using Bytes = std::span<const std::byte>;
 
 /// A copy of the T at `offset`, or nothing if it does not lie within `bytes`.
 template <typename T>
-    requires std::is_trivially_copyable_v<T>
-std::optional<T> read_at(Bytes bytes, std::size_t offset) {
+requires std::is_trivially_copyable_v<T> std::optional<T> read_at(Bytes bytes, std::size_t offset) {
     if (offset > bytes.size() || bytes.size() - offset < sizeof(T)) return std::nullopt;
     T value;
     __builtin_memcpy(&value, bytes.data() + offset, sizeof(T));
@@ -24,9 +23,7 @@ std::optional<T> read_at(Bytes bytes, std::size_t offset) {
 }
 
 /// The bytes from `offset` on, none if that is behind the end.
-inline Bytes tail(Bytes bytes, std::size_t offset) {
-    return offset < bytes.size() ? bytes.subspan(offset) : Bytes{};
-}
+inline Bytes tail(Bytes bytes, std::size_t offset) { return offset < bytes.size() ? bytes.subspan(offset) : Bytes{}; }
 
 /// The text at the start of `bytes`, up to a NUL or the end.
 inline std::string_view text_in(Bytes bytes) {

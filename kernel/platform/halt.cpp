@@ -9,7 +9,7 @@
 namespace bulkhead::kernel {
 namespace {
 
-constexpr uint16_t qemu_exit_port = 0xf4;       // -device isa-debug-exit,iobase=0xf4
+constexpr uint16_t qemu_exit_port = 0xf4;  // -device isa-debug-exit,iobase=0xf4
 constexpr uint16_t bochs_shutdown_port = 0x8900;
 
 /// PM1 control register. ACPI 6.5, 4.8.3.2.1.
@@ -37,7 +37,8 @@ void system_halt(unsigned status) {
     log_unlocked("bulkhead: system halted (status {})", status);
     DebugUart::drain();
     port_write8(qemu_exit_port, static_cast<uint8_t>(status));
-    for (const char character : std::string_view{"Shutdown"}) port_write8(bochs_shutdown_port, static_cast<uint8_t>(character));
+    for (const char character : std::string_view{"Shutdown"})
+        port_write8(bochs_shutdown_port, static_cast<uint8_t>(character));
     acpi_power_off();
     halt_forever();
 }

@@ -27,12 +27,15 @@ class IoApic {
     }
 
     uint32_t end() const { return first_ + pins_; }
-    bool has(uint32_t global_interrupt) const { return global_interrupt >= first_ && global_interrupt - first_ < pins_; }
+    bool has(uint32_t global_interrupt) const {
+        return global_interrupt >= first_ && global_interrupt - first_ < pins_;
+    }
 
     void route(uint32_t pin, uint64_t redirection) {
         set_masked(pin, true);
         write(IoApicRegister::redirection_high(pin), static_cast<uint32_t>(redirection >> 32));
-        write(IoApicRegister::redirection_low(pin), static_cast<uint32_t>(redirection | IoApicRedirection::Masked::mask));
+        write(IoApicRegister::redirection_low(pin),
+              static_cast<uint32_t>(redirection | IoApicRedirection::Masked::mask));
     }
     void set_masked(uint32_t pin, bool masked) {
         const uint8_t low = IoApicRegister::redirection_low(pin);

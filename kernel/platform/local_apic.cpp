@@ -104,13 +104,16 @@ uint32_t LocalApic::highest_id() { return mode == Mode::X2Apic ? UINT32_MAX - 1 
 
 void LocalApic::end_of_interrupt() { write(ApicRegister::EndOfInterrupt, 0); }
 
-void LocalApic::send(const Cpu& target, uint8_t vector) { command(target.apic_id, command_word(ApicDelivery::Fixed, vector)); }
+void LocalApic::send(const Cpu& target, uint8_t vector) {
+    command(target.apic_id, command_word(ApicDelivery::Fixed, vector));
+}
 void LocalApic::send_non_maskable(const Cpu& target) {
     command(target.apic_id, command_word(ApicDelivery::NonMaskable, 0));
 }
 void LocalApic::send_non_maskable_to_others() {
     if (mode == Mode::None) return;
-    command(0, command_word(ApicDelivery::NonMaskable, 0) | ApicInterruptCommand::Shorthand::make(ApicShorthand::AllOthers));
+    command(0, command_word(ApicDelivery::NonMaskable, 0) |
+                   ApicInterruptCommand::Shorthand::make(ApicShorthand::AllOthers));
 }
 void LocalApic::send_init(uint32_t apic_id) { command(apic_id, command_word(ApicDelivery::Init, 0)); }
 void LocalApic::send_startup(uint32_t apic_id, PhysicalAddress page) {

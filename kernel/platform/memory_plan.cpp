@@ -21,7 +21,8 @@ Range choose_pool(const BootRegions& free, uint64_t ram_bytes) {
         const Range low = between(range.start(), std::min(range.end(), boot_tables_end));
         if (low.size() > largest.size()) largest = low;
     }
-    const uint64_t wanted = std::clamp(ram_bytes / PoolPolicy::share_of_ram, PoolPolicy::minimum_bytes, PoolPolicy::maximum_bytes);
+    const uint64_t wanted =
+        std::clamp(ram_bytes / PoolPolicy::share_of_ram, PoolPolicy::minimum_bytes, PoolPolicy::maximum_bytes);
     const uint64_t end = align_down(largest.end(), pool_alignment);
     if (end < largest.start() || end - largest.start() < PoolPolicy::minimum_bytes) return {};
     const uint64_t size = align_down(std::min(wanted, end - largest.start()), pool_alignment);
@@ -48,7 +49,8 @@ std::optional<MemoryPlan> plan_memory(const MultibootInformation& multiboot, con
     plan.direct_map.subtract(image);
 
     plan.devices.add(between(0, uint64_t{1} << physical_address_bits));
-    for (const Range& range : multiboot.available) plan.devices.subtract(between(std::max(range.start(), first_mib), range.end()));
+    for (const Range& range : multiboot.available)
+        plan.devices.subtract(between(std::max(range.start(), first_mib), range.end()));
     for (const Range& range : controllers) plan.devices.subtract(range);
     plan.devices.round_to_pages();
     plan.devices.sort_largest_first();

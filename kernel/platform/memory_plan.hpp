@@ -23,7 +23,8 @@ struct MemoryPlan {
     BootRegions devices;     // what is not RAM, largest first
 };
 
-/// `image` is the kernel's, `controllers` are register pages the kernel keeps to itself. Nothing if no pool can be found.
+/// `image` is the kernel's, `controllers` are register pages the kernel keeps to itself. Nothing if no pool can be
+/// found.
 std::optional<MemoryPlan> plan_memory(const MultibootInformation& multiboot, const Range& image,
                                       std::span<const Range> controllers, unsigned physical_address_bits);
 

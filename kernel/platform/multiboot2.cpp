@@ -32,7 +32,8 @@ void for_each_memory_entry(Bytes tag, Visitor visit) {
     for (std::size_t offset = sizeof(*header);; offset += header->entry_size) {
         const auto entry = read_at<x86::MultibootMemoryEntry>(tag, offset);
         if (!entry) return;
-        if (const auto range = Range::create(entry->start, entry->size); range && !range->empty()) visit(*range, entry->type);
+        if (const auto range = Range::create(entry->start, entry->size); range && !range->empty())
+            visit(*range, entry->type);
     }
 }
 
@@ -52,14 +53,23 @@ void parse_memory_map(Bytes tag, MultibootInformation& result) {
 void parse_tag(MultibootTagType type, Bytes tag, MultibootInformation& result) {
     const Bytes content = tail(tag, sizeof(x86::MultibootTag));
     switch (type) {
-        case MultibootTagType::CommandLine: result.command_line = text_in(content); break;
-        case MultibootTagType::Module: parse_module(tag, result); break;
-        case MultibootTagType::MemoryMap: parse_memory_map(tag, result); break;
+        case MultibootTagType::CommandLine:
+            result.command_line = text_in(content);
+            break;
+        case MultibootTagType::Module:
+            parse_module(tag, result);
+            break;
+        case MultibootTagType::MemoryMap:
+            parse_memory_map(tag, result);
+            break;
         case MultibootTagType::AcpiOldRoot:
             if (result.root_pointer.empty()) result.root_pointer = content;
             break;
-        case MultibootTagType::AcpiNewRoot: result.root_pointer = content; break;
-        default: break;
+        case MultibootTagType::AcpiNewRoot:
+            result.root_pointer = content;
+            break;
+        default:
+            break;
     }
 }
 

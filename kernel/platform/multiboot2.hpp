@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reads the boot loader's information into what the kernel keeps. Pure: bytes in, values out; hostile bytes are skipped.
+// Reads the boot loader's information into what the kernel keeps. Pure: bytes in, values out; hostile bytes are
+// skipped.
 #pragma once
 
 #include "hw/x86/multiboot2.hpp"
@@ -13,8 +14,8 @@ inline constexpr std::size_t max_boot_regions = 128;
 using BootRegions = RegionList<max_boot_regions>;
 
 struct MultibootInformation {
-    BootRegions available;   // RAM for any use
-    BootRegions firmware;    // RAM that holds ACPI tables
+    BootRegions available;  // RAM for any use
+    BootRegions firmware;   // RAM that holds ACPI tables
     StaticVector<BootModule, abi::max_root_modules> modules;
     unsigned dropped_modules = 0;
     std::string_view command_line;  // in the boot loader's memory

@@ -60,7 +60,8 @@ uint64_t measure_by_pit() {
 uint64_t announced_rate() {
     if (cpu_features().hypervisor) {
         const auto highest = cpuid(x86::CpuidHypervisor::leaf).eax;
-        const bool has_timing = highest >= x86::CpuidHypervisor::timing_leaf && highest < x86::CpuidHypervisor::leaf + 0x100;
+        const bool has_timing =
+            highest >= x86::CpuidHypervisor::timing_leaf && highest < x86::CpuidHypervisor::leaf + 0x100;
         if (has_timing) {
             if (const uint64_t khz = cpuid(x86::CpuidHypervisor::timing_leaf).eax; khz != 0) return khz * 1000;
         }
@@ -111,7 +112,8 @@ void calibrate_timers(const AcpiInformation& acpi) {
 
 void timer_enable() {
     const bool deadline = cpu_features().tsc_deadline;
-    LocalApic::set_timer_mode(deadline ? x86::ApicTimerMode::TscDeadline : x86::ApicTimerMode::OneShot, Vectors::timer, false);
+    LocalApic::set_timer_mode(deadline ? x86::ApicTimerMode::TscDeadline : x86::ApicTimerMode::OneShot, Vectors::timer,
+                              false);
     // The mode must be set before the first deadline is (SDM vol. 3A, 11.5.4.1).
     if (deadline) asm volatile("mfence" : : : "memory");
 }
@@ -120,7 +122,8 @@ void timer_set_deadline(uint64_t tsc) {
     if (cpu_features().tsc_deadline) return write_msr(x86::Msr::TscDeadline, std::max<uint64_t>(tsc, 1));
     const uint64_t now = read_tsc();
     const uint64_t left = std::min<uint64_t>(tsc > now ? tsc - now : 0, UINT32_MAX);
-    const auto ticks = static_cast<uint64_t>((static_cast<unsigned __int128>(left) * apic_ticks_per_tsc) >> ratio_shift);
+    const auto ticks =
+        static_cast<uint64_t>((static_cast<unsigned __int128>(left) * apic_ticks_per_tsc) >> ratio_shift);
     LocalApic::set_timer_count(static_cast<uint32_t>(std::clamp<uint64_t>(ticks, 1, UINT32_MAX)));
 }
 

@@ -13,7 +13,7 @@ struct [[gnu::packed]] RootPointer {
     char signature[8];  // "RSD PTR "
     uint8_t checksum;   // over the first 20 bytes
     char oem[6];
-    uint8_t revision;   // 0: ACPI 1.0, ends behind `rsdt`
+    uint8_t revision;  // 0: ACPI 1.0, ends behind `rsdt`
     uint32_t rsdt;
     uint32_t length;
     uint64_t xsdt;

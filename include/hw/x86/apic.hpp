@@ -52,7 +52,7 @@ struct ApicInterruptCommand {
     using Pending = Bit<12>;  // xAPIC only
     using Assert = Bit<14>;
     using Shorthand = BitField<18, 2, ApicShorthand>;
-    using Destination = BitField<32, 32>;    // x2APIC
+    using Destination = BitField<32, 32>;  // x2APIC
     using DestinationXApic = BitField<56, 8>;
 };
 

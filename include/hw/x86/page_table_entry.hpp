@@ -46,9 +46,7 @@ struct RadixFormat {
     static constexpr PhysicalAddress page_address(uint64_t entry, unsigned level) {
         return table_address(entry).align_down(bytes_at(level));
     }
-    static constexpr uint64_t frame_bits(PhysicalAddress address) {
-        return Frame::make(address.value() >> page_shift);
-    }
+    static constexpr uint64_t frame_bits(PhysicalAddress address) { return Frame::make(address.value() >> page_shift); }
 };
 
 struct HostPageFormat : RadixFormat {

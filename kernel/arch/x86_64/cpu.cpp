@@ -64,7 +64,8 @@ bool map_cpu(unsigned id) {
     const uint64_t block = cpu_region_base + id * CpuBlock::size_bytes;
     if (!map_kernel_pages(block, CpuBlock::data_bytes)) return false;
     for (uint64_t page = 0; page < CpuBlock::size_bytes / page_size_bytes; ++page) {
-        if (CpuBlock::is_stack_page(page) && !map_kernel_pages(block + page * page_size_bytes, page_size_bytes)) return false;
+        if (CpuBlock::is_stack_page(page) && !map_kernel_pages(block + page * page_size_bytes, page_size_bytes))
+            return false;
     }
     return map_kernel_pages(task_state_region_base + id * sizeof(TaskState), sizeof(TaskState));
 }

@@ -16,7 +16,10 @@ inline uint64_t read_msr(x86::Msr msr) {
     return uint64_t{high} << 32 | low;
 }
 inline void write_msr(x86::Msr msr, uint64_t value) {
-    asm volatile("wrmsr" : : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32)) : "memory");
+    asm volatile("wrmsr"
+                 :
+                 : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
+                 : "memory");
 }
 
 /// Names a continuation for a fault (#GP, #PF) at local label 1, right before it; see interrupt.cpp.
@@ -28,39 +31,36 @@ inline void write_msr(x86::Msr msr, uint64_t value) {
 /// False if the CPU refused the register or the value.
 [[nodiscard]] inline bool write_msr_checked(x86::Msr msr, uint64_t value) {
     uint64_t failed = 1;
-    asm volatile(
-        "1: wrmsr\n\t" FIXUP_1_TO_2
-        "xor %k[failed], %k[failed]\n\t"
-        "2:\n\t"
-        : [failed] "+r"(failed)
-        : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
-        : "memory", "cc");
+    asm volatile("1: wrmsr\n\t" FIXUP_1_TO_2
+                 "xor %k[failed], %k[failed]\n\t"
+                 "2:\n\t"
+                 : [failed] "+r"(failed)
+                 : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
+                 : "memory", "cc");
     return failed == 0;
 }
 /// False if the CPU does not have the register.
 [[nodiscard]] inline bool read_msr_checked(x86::Msr msr, uint64_t& value) {
     uint64_t failed = 1;
     uint32_t low = 0, high = 0;
-    asm volatile(
-        "1: rdmsr\n\t" FIXUP_1_TO_2
-        "xor %k[failed], %k[failed]\n\t"
-        "2:\n\t"
-        : [failed] "+r"(failed), "+a"(low), "+d"(high)
-        : "c"(msr)
-        : "memory", "cc");
+    asm volatile("1: rdmsr\n\t" FIXUP_1_TO_2
+                 "xor %k[failed], %k[failed]\n\t"
+                 "2:\n\t"
+                 : [failed] "+r"(failed), "+a"(low), "+d"(high)
+                 : "c"(msr)
+                 : "memory", "cc");
     value = uint64_t{high} << 32 | low;
     return failed == 0;
 }
 /// False if the CPU refused the value: the caller need not know every rule of SDM vol. 1, 13.3.
 [[nodiscard]] inline bool write_xcr0_checked(uint64_t value) {
     uint64_t failed = 1;
-    asm volatile(
-        "1: xsetbv\n\t" FIXUP_1_TO_2
-        "xor %k[failed], %k[failed]\n\t"
-        "2:\n\t"
-        : [failed] "+r"(failed)
-        : "c"(0), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
-        : "memory", "cc");
+    asm volatile("1: xsetbv\n\t" FIXUP_1_TO_2
+                 "xor %k[failed], %k[failed]\n\t"
+                 "2:\n\t"
+                 : [failed] "+r"(failed)
+                 : "c"(0), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
+                 : "memory", "cc");
     return failed == 0;
 }
 inline uint64_t read_xcr0() {
@@ -131,9 +131,15 @@ inline uint32_t port_read32(uint16_t port) {
     asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
     return value;
 }
-inline void port_write8(uint16_t port, uint8_t value) { asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory"); }
-inline void port_write16(uint16_t port, uint16_t value) { asm volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory"); }
-inline void port_write32(uint16_t port, uint32_t value) { asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory"); }
+inline void port_write8(uint16_t port, uint8_t value) {
+    asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+inline void port_write16(uint16_t port, uint16_t value) {
+    asm volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
+inline void port_write32(uint16_t port, uint32_t value) {
+    asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
+}
 
 inline void load_gdt(const x86::DescriptorTablePointer& pointer) { asm volatile("lgdt %0" : : "m"(pointer)); }
 inline void load_idt(const x86::DescriptorTablePointer& pointer) { asm volatile("lidt %0" : : "m"(pointer)); }

@@ -29,11 +29,16 @@ extern "C" const FixupEntry fixup_table_start[], fixup_table_end[];
 /// IST index of a vector, 0 for the ordinary stack.
 constexpr unsigned stack_of(unsigned vector) {
     switch (static_cast<x86::Exception>(vector)) {
-        case x86::Exception::NonMaskable: return 1 + static_cast<unsigned>(InterruptStack::NonMaskable);
-        case x86::Exception::DoubleFault: return 1 + static_cast<unsigned>(InterruptStack::DoubleFault);
-        case x86::Exception::MachineCheck: return 1 + static_cast<unsigned>(InterruptStack::MachineCheck);
-        case x86::Exception::Debug: return 1 + static_cast<unsigned>(InterruptStack::Debug);
-        default: return 0;
+        case x86::Exception::NonMaskable:
+            return 1 + static_cast<unsigned>(InterruptStack::NonMaskable);
+        case x86::Exception::DoubleFault:
+            return 1 + static_cast<unsigned>(InterruptStack::DoubleFault);
+        case x86::Exception::MachineCheck:
+            return 1 + static_cast<unsigned>(InterruptStack::MachineCheck);
+        case x86::Exception::Debug:
+            return 1 + static_cast<unsigned>(InterruptStack::Debug);
+        default:
+            return 0;
     }
 }
 
@@ -71,7 +76,8 @@ uint64_t interrupt_table_address() { return reinterpret_cast<uint64_t>(table.dat
 
 extern "C" void interrupt_from_kernel(RegisterFrame& frame) {
     if (frame.vector == Vectors::spurious) return;  // not acknowledged: SDM vol. 3A, 11.9
-    if (frame.vector >= Vectors::first_external) return external_interrupt_in_kernel(static_cast<uint8_t>(frame.vector));
+    if (frame.vector >= Vectors::first_external)
+        return external_interrupt_in_kernel(static_cast<uint8_t>(frame.vector));
     switch (static_cast<x86::Exception>(frame.vector)) {
         case x86::Exception::Debug:
             // A MOV SS of ring 3 can defer its #DB to the first instruction of an entry path, and TF survives
@@ -92,8 +98,9 @@ extern "C" void interrupt_from_kernel(RegisterFrame& frame) {
 /// NMI, #DF and #MC of either ring, on their own stacks.
 extern "C" void interrupt_on_own_stack(RegisterFrame& frame) {
     if (frame.vector != static_cast<uint64_t>(x86::Exception::NonMaskable)) {
-        panic_with_frame(frame.vector == static_cast<uint64_t>(x86::Exception::DoubleFault) ? "double fault" : "machine check",
-                         frame);
+        panic_with_frame(
+            frame.vector == static_cast<uint64_t>(x86::Exception::DoubleFault) ? "double fault" : "machine check",
+            frame);
     }
     stop_if_panicking();
     non_maskable_interrupt(frame);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The four functions compilers call by themselves, and the two that std::string_view does. Microcoded string instructions: on both emulators and on every CPU
-// we run on they beat loops written without vector registers.
+// The four functions compilers call by themselves, and the two that std::string_view does. Microcoded string
+// instructions: on both emulators and on every CPU we run on they beat loops written without vector registers.
 #include <cstddef>
 #include <cstdint>
 
@@ -56,5 +56,4 @@ int memcmp(const void* left, const void* right, size_t count) {
     }
     return 0;
 }
-
 }

@@ -14,7 +14,7 @@
 namespace bulkhead::kernel {
 namespace {
 
-constexpr uint64_t init_delay_us = 10'000;     // SDM vol. 3A, 9.4.4.1
+constexpr uint64_t init_delay_us = 10'000;  // SDM vol. 3A, 9.4.4.1
 constexpr uint64_t startup_delay_us = 200;
 constexpr uint64_t online_timeout_us = 1'000'000;
 
@@ -31,9 +31,8 @@ constinit std::atomic<bool> released{false};
 void place_trampoline(const Cpu& cpu) {
     auto* place = direct_map<char>(PhysicalAddress{AP_TRAMPOLINE});
     __builtin_memcpy(place, ap_trampoline_start, static_cast<std::size_t>(ap_trampoline_end - ap_trampoline_start));
-    const TrampolineParameters parameters{.root = kernel_root().value(),
-                                          .stack = cpu.kernel_stack_top,
-                                          .entry = reinterpret_cast<uint64_t>(&cpu_main)};
+    const TrampolineParameters parameters{
+        .root = kernel_root().value(), .stack = cpu.kernel_stack_top, .entry = reinterpret_cast<uint64_t>(&cpu_main)};
     __builtin_memcpy(place + (ap_trampoline_parameters - ap_trampoline_start), &parameters, sizeof(parameters));
 }
 

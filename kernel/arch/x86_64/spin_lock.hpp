@@ -15,7 +15,8 @@ class SpinLocked {
   public:
     constexpr SpinLocked() = default;
     template <typename... Arguments>
-    constexpr explicit SpinLocked(std::in_place_t, Arguments&&... arguments) : data_{std::forward<Arguments>(arguments)...} {}
+    constexpr explicit SpinLocked(std::in_place_t, Arguments&&... arguments)
+        : data_{std::forward<Arguments>(arguments)...} {}
     SpinLocked(const SpinLocked&) = delete;
     SpinLocked& operator=(const SpinLocked&) = delete;
 

@@ -98,7 +98,8 @@ TYPED_TEST(PageTableTest, ChoosesTheLargestPagesThatFit) {
     EXPECT_EQ(this->page_bytes_at(2 * gib1), mib2);
     EXPECT_EQ(this->page_bytes_at(2 * gib1 + mib2), kib4);
     EXPECT_FALSE(this->translate(at + size));
-    for (uint64_t offset = 0; offset < size; offset += 64 * kib4) EXPECT_EQ(this->translate(at + offset), at + 4 * gib1 + offset);
+    for (uint64_t offset = 0; offset < size; offset += 64 * kib4)
+        EXPECT_EQ(this->translate(at + offset), at + 4 * gib1 + offset);
 }
 
 TYPED_TEST(PageTableTest, UsesOnlyPageSizesTheCpuHas) {
@@ -160,7 +161,9 @@ TYPED_TEST(PageTableTest, AWalkerSeesOldOrNewAtAnyTime) {
     this->tables.after_write = [&] {
         for (uint64_t at = 0; at < 16 * kib4; at += kib4) {
             const auto seen = this->translate(at);
-            if (seen) { ASSERT_EQ(*seen, at + gib1); }
+            if (seen) {
+                ASSERT_EQ(*seen, at + gib1);
+            }
         }
     };
     this->map_all(0, gib1, 16 * kib4, data, 3);

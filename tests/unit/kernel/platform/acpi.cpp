@@ -60,14 +60,34 @@ class AcpiTest : public testing::Test {
             at += sizeof(entry);
         };
         put(madt_at, acpi::Madt{.header = {}, .local_apic_address = 0xfee0'1000, .flags = 1});
-        add(acpi::MadtLocalApic{.entry = {acpi::MadtEntry::local_apic, 0}, .processor_uid = 0, .apic_id = 0, .flags = 1});
-        add(acpi::MadtLocalApic{.entry = {acpi::MadtEntry::local_apic, 0}, .processor_uid = 1, .apic_id = 4, .flags = 1});
-        add(acpi::MadtLocalApic{.entry = {acpi::MadtEntry::local_apic, 0}, .processor_uid = 2, .apic_id = 6, .flags = 0});
-        add(acpi::MadtLocalX2Apic{.entry = {acpi::MadtEntry::local_x2apic, 0}, .reserved = 0, .apic_id = 300, .flags = 1, .processor_uid = 3});
-        add(acpi::MadtLocalX2Apic{.entry = {acpi::MadtEntry::local_x2apic, 0}, .reserved = 0, .apic_id = 4, .flags = 1, .processor_uid = 1});
-        add(acpi::MadtIoApic{.entry = {acpi::MadtEntry::io_apic, 0}, .id = 1, .reserved = 0, .address = 0xfec0'0000, .first_interrupt = 0});
-        add(acpi::MadtInterruptOverride{.entry = {acpi::MadtEntry::interrupt_override, 0}, .bus = 0, .source = 0, .global_interrupt = 2, .flags = 0});
-        add(acpi::MadtInterruptOverride{.entry = {acpi::MadtEntry::interrupt_override, 0}, .bus = 0, .source = 9, .global_interrupt = 9, .flags = 0xf});
+        add(acpi::MadtLocalApic{
+            .entry = {acpi::MadtEntry::local_apic, 0}, .processor_uid = 0, .apic_id = 0, .flags = 1});
+        add(acpi::MadtLocalApic{
+            .entry = {acpi::MadtEntry::local_apic, 0}, .processor_uid = 1, .apic_id = 4, .flags = 1});
+        add(acpi::MadtLocalApic{
+            .entry = {acpi::MadtEntry::local_apic, 0}, .processor_uid = 2, .apic_id = 6, .flags = 0});
+        add(acpi::MadtLocalX2Apic{.entry = {acpi::MadtEntry::local_x2apic, 0},
+                                  .reserved = 0,
+                                  .apic_id = 300,
+                                  .flags = 1,
+                                  .processor_uid = 3});
+        add(acpi::MadtLocalX2Apic{
+            .entry = {acpi::MadtEntry::local_x2apic, 0}, .reserved = 0, .apic_id = 4, .flags = 1, .processor_uid = 1});
+        add(acpi::MadtIoApic{.entry = {acpi::MadtEntry::io_apic, 0},
+                             .id = 1,
+                             .reserved = 0,
+                             .address = 0xfec0'0000,
+                             .first_interrupt = 0});
+        add(acpi::MadtInterruptOverride{.entry = {acpi::MadtEntry::interrupt_override, 0},
+                                        .bus = 0,
+                                        .source = 0,
+                                        .global_interrupt = 2,
+                                        .flags = 0});
+        add(acpi::MadtInterruptOverride{.entry = {acpi::MadtEntry::interrupt_override, 0},
+                                        .bus = 0,
+                                        .source = 9,
+                                        .global_interrupt = 9,
+                                        .flags = 0xf});
         finish_table(madt_at, "APIC", static_cast<uint32_t>(at - madt_at));
     }
     void build_fadt(uint32_t size) {
@@ -92,8 +112,15 @@ class AcpiTest : public testing::Test {
         const uint64_t wide_tables[] = {madt_at, uint64_t{1} << 60, fadt_at};
         put(xsdt_at + sizeof(acpi::TableHeader), wide_tables);
         finish_table(xsdt_at, "XSDT", sizeof(acpi::TableHeader) + sizeof(wide_tables));
-        acpi::RootPointer root{.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '}, .checksum = 0, .oem = {}, .revision = revision,
-                               .rsdt = rsdt_at, .length = 36, .xsdt = xsdt_at, .extended_checksum = 0, .reserved = {}};
+        acpi::RootPointer root{.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '},
+                               .checksum = 0,
+                               .oem = {},
+                               .revision = revision,
+                               .rsdt = rsdt_at,
+                               .length = 36,
+                               .xsdt = xsdt_at,
+                               .extended_checksum = 0,
+                               .reserved = {}};
         put(root_at, root);
         fix_checksum(root_at, acpi::old_root_pointer_bytes, offsetof(acpi::RootPointer, checksum));
     }
@@ -168,8 +195,10 @@ TEST_F(AcpiTest, EntriesThatRunOverTheEndAreSkipped) {
 TEST_F(AcpiTest, MoreProcessorsThanWeCanHoldAreCounted) {
     uint64_t at = madt_at + sizeof(acpi::Madt);
     for (unsigned id = 0; id < max_cpus + 10; ++id, at += sizeof(acpi::MadtLocalApic)) {
-        put(at, acpi::MadtLocalApic{.entry = {acpi::MadtEntry::local_apic, sizeof(acpi::MadtLocalApic)}, .processor_uid = 0,
-                                    .apic_id = static_cast<uint8_t>(id), .flags = 1});
+        put(at, acpi::MadtLocalApic{.entry = {acpi::MadtEntry::local_apic, sizeof(acpi::MadtLocalApic)},
+                                    .processor_uid = 0,
+                                    .apic_id = static_cast<uint8_t>(id),
+                                    .flags = 1});
     }
     finish_table(madt_at, "APIC", static_cast<uint32_t>(at - madt_at));
     const auto result = parse();
@@ -184,7 +213,8 @@ TEST_F(AcpiTest, NoiseIsHarmless) {
         memory = good;
         for (unsigned i = 0; i < 6; ++i) memory[rsdt_at + random() % 0x6000] = static_cast<std::byte>(random());
         for (const uint64_t at : {rsdt_at, madt_at, fadt_at, dsdt_at, mcfg_at}) {
-            const auto size = std::min<uint32_t>(reinterpret_cast<acpi::TableHeader*>(memory.data() + at)->length, 0x1000);
+            const auto size =
+                std::min<uint32_t>(reinterpret_cast<acpi::TableHeader*>(memory.data() + at)->length, 0x1000);
             if (size >= sizeof(acpi::TableHeader)) fix_checksum(at, size, offsetof(acpi::TableHeader, checksum));
         }
         AcpiInformation result;

@@ -54,7 +54,8 @@ class Loader {
 };
 
 TEST(Multiboot2, ReadsModulesAndTheirText) {
-    const auto result = Loader{}.module(0x20'0000, 0x20'1234, "  init  first second").module(0x30'0000, 0x30'0001, "").end().parse();
+    const auto result =
+        Loader{}.module(0x20'0000, 0x20'1234, "  init  first second").module(0x30'0000, 0x30'0001, "").end().parse();
     ASSERT_EQ(result.modules.size(), 2u);
     EXPECT_EQ(result.modules[0].physical, *Range::create(0x20'0000, 0x1234));
     EXPECT_EQ(result.modules[0].name.view(), "init");
@@ -63,7 +64,8 @@ TEST(Multiboot2, ReadsModulesAndTheirText) {
 }
 
 TEST(Multiboot2, LongTextIsCut) {
-    const auto result = Loader{}.module(0x1000, 0x2000, std::string(500, 'n') + ' ' + std::string(500, 'a')).end().parse();
+    const auto result =
+        Loader{}.module(0x1000, 0x2000, std::string(500, 'n') + ' ' + std::string(500, 'a')).end().parse();
     EXPECT_EQ(result.modules[0].name.view(), std::string(47, 'n'));
     EXPECT_EQ(result.modules[0].arguments.view(), std::string(191, 'a'));
 }

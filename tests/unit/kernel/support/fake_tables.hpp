@@ -37,7 +37,8 @@ class FakeTables {
     }
     void check_live(uint64_t entry) const {
         const uint64_t page = align_down(entry, page_size_bytes);
-        if (!live.contains(page) && !retired.contains(page)) throw std::logic_error("access to a table that is not there");
+        if (!live.contains(page) && !retired.contains(page))
+            throw std::logic_error("access to a table that is not there");
     }
 
   private:
