@@ -48,18 +48,7 @@ struct Write {
     uint64_t value;
 };
 PROBE_FUNCTION(write_byte, "mov 8(%rdi), %rax\n\tmov (%rdi), %rdi\n\tmov %al, (%rdi)")
-// On a fault at the target the return address is still on the stack: the fix-up address drops it.
-[[gnu::naked]] uint64_t execute(uint64_t /*argument*/) {
-    asm("push %rbx\n\t"
-        "lea 1f(%rip), %rbx\n\t"
-        "call *%rdi\n\t"
-        "jmp 2f\n"
-        "1:\n\t"
-        "add $8, %rsp\n"
-        "2:\n\t"
-        "pop %rbx\n\t"
-        "ret");
-}
+PROBE_FUNCTION(execute, "call *%rdi")
 
 }  // namespace
 

@@ -27,12 +27,13 @@ inline constexpr uint32_t debug_exception = 1;
 inline constexpr uint32_t breakpoint = 3;
 inline constexpr uint32_t invalid_opcode = 6;
 inline constexpr uint32_t device_not_available = 7;
+inline constexpr uint32_t stack_fault = 12;
 inline constexpr uint32_t general_protection = 13;
 inline constexpr uint32_t page_fault = 14;
 inline constexpr uint32_t alignment_check = 17;
 
 /// Runs `function(argument)` on the probe thread, on a CPU. It must be able to end behind a fault: the handler
-/// continues at the address that RBX holds at the fault, with RSP as it was.
+/// continues at the address that RBX holds at the fault.
 Outcome probe(uint64_t (*function)(uint64_t argument), uint64_t argument, uint32_t cpu = 0);
 
 Outcome probe_read(uint64_t address, uint32_t cpu = 0);
@@ -40,13 +41,18 @@ Outcome probe_write(uint64_t address, uint64_t value = 0, uint32_t cpu = 0);
 Outcome probe_execute(uint64_t address, uint32_t cpu = 0);
 Outcome probe_port_read(uint16_t port, uint32_t cpu = 0);
 
-/// A function for `probe` around one piece of assembly: RDI holds the argument, RAX what is returned.
+/// A function for `probe` around one piece of assembly: RDI holds the argument, RAX what is returned. RBP and RBX must
+/// be left alone until the fault; the stack need not be.
 #define PROBE_FUNCTION(name, instructions)                                    \
     [[gnu::naked]] static uint64_t name([[maybe_unused]] uint64_t argument) { \
         asm("push %rbx\n\t"                                                   \
+            "push %rbp\n\t"                                                   \
+            "mov %rsp, %rbp\n\t"                                              \
             "lea 1f(%rip), %rbx\n\t"                                          \
             "xor %eax, %eax\n\t" instructions                                 \
             "\n1:\n\t"                                                        \
+            "mov %rbp, %rsp\n\t"                                              \
+            "pop %rbp\n\t"                                                    \
             "pop %rbx\n\t"                                                    \
             "ret");                                                           \
     }

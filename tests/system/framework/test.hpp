@@ -8,7 +8,9 @@
 // returns. Checks may be made on any thread of the program.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
+#include <utility>
 
 #include "abi/calls.hpp"
 #include "abi/layout.hpp"
@@ -58,7 +60,12 @@ inline uint64_t shortly() { return runtime::deadline_in(5 * ns_per_ms); }
 
 template <typename Left, typename Right>
 void expect_equal(const Left& left, const Right& right, const char* text, const char* file, unsigned line) {
-    if (left == right) return;
+    if constexpr (std::integral<Left> && std::integral<Right> && !std::same_as<Left, bool> &&
+                  !std::same_as<Right, bool>) {
+        if (std::cmp_equal(left, right)) return;
+    } else {
+        if (left == right) return;
+    }
     char why[200];
     record_failure(file, line, runtime::format_into(why, "{}: {} ({x}), not {} ({x})", text, left, left, right, right));
 }
