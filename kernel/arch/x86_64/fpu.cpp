@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel/arch/x86_64/fpu.hpp"
+
+#include <new>
+
+#include "hw/x86/control_register.hpp"
+#include "hw/x86/cpuid.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/arch/x86_64/features.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/object/domain.hpp"
+#include "kernel/schedule/cross_cpu.hpp"
+
+namespace bulkhead::kernel {
+
+/// What each CPU has loaded, and the instructions that change it.
+struct FpuControl {
+    static constexpr uint64_t legacy_area_bytes = 512;
+    static constexpr uint64_t xsave_header_bytes = 64;
+    /// x87, SSE, AVX, AVX-512, PKRU. Not MPX (gone) and AMX (8 KiB that only its users should pay for).
+    static constexpr uint64_t wanted_components = 0x2e7;
+    static constexpr size_t control_word_offset = 0;
+    static constexpr size_t mxcsr_offset = 24;
+    static constexpr uint16_t initial_control_word = 0x37f;
+    static constexpr uint32_t initial_mxcsr = 0x1f80;
+
+    struct alignas(64) PerCpu {
+        FpuState* loaded = nullptr;
+        uint64_t xcr0 = 0;
+        bool task_switched = false;
+    };
+    static PerCpu cpus[max_cpus];
+    static uint64_t components;
+    static size_t area_bytes;
+
+    static PerCpu& current() { return cpus[Cpu::current().id]; }
+
+    static void set_xcr0(PerCpu& cpu, uint64_t value) {
+        if (cpu.xcr0 == value || !cpu_features().xsave) return;
+        const bool accepted = write_xcr0_checked(value);
+        ASSERT(accepted);  // every value was accepted by this CPU before
+        cpu.xcr0 = value;
+    }
+    static void save(FpuState& state) {
+        if (cpu_features().xsave) {
+            asm volatile("xsave64 (%0)" : : "r"(state.area()), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
+        } else {
+            asm volatile("fxsave64 (%0)" : : "r"(state.area()) : "memory");
+        }
+    }
+    static void restore(FpuState& state) {
+        if (cpu_features().xsave) {
+            asm volatile("xrstor64 (%0)" : : "r"(state.area()), "a"(UINT32_MAX), "d"(UINT32_MAX) : "memory");
+        } else {
+            asm volatile("fxrstor64 (%0)" : : "r"(state.area()) : "memory");
+        }
+    }
+    static void set_task_switched(PerCpu& cpu, bool set) {
+        if (cpu.task_switched == set) return;
+        cpu.task_switched = set;
+        if (set) {
+            write_cr0(read_cr0() | x86::Cr0::TaskSwitched::mask);
+        } else {
+            asm volatile("clts" : : : "memory");
+        }
+    }
+    /// Leaves TS clear if it had to act.
+    static void load(PerCpu& cpu, FpuState& next) {
+        if (cpu.loaded == &next) return;
+        set_task_switched(cpu, false);
+        set_xcr0(cpu, components);
+        if (cpu.loaded != nullptr) save(*cpu.loaded);
+        restore(next);
+        cpu.loaded = &next;
+        next.loaded_on_ = Cpu::current().id;
+        set_xcr0(cpu, next.xcr0_);
+    }
+    static void forget(void* state) {
+        PerCpu& cpu = current();
+        if (cpu.loaded == state) cpu.loaded = nullptr;
+    }
+    static void initialize(FpuState& state) {
+        state.xcr0_ = components;
+        std::byte* area = state.area();
+        __builtin_memset(area, 0, area_bytes);
+        __builtin_memcpy(area + control_word_offset, &initial_control_word, sizeof initial_control_word);
+        __builtin_memcpy(area + mxcsr_offset, &initial_mxcsr, sizeof initial_mxcsr);
+    }
+    static void forget_everywhere(FpuState& state) {
+        if (state.loaded_on_ == Cpu::current().id) {
+            forget(&state);
+        } else if (state.loaded_on_ < max_cpus) {
+            cross_cpu::run_on(state.loaded_on_, forget, &state);
+        }
+    }
+    static bool change_xcr0(FpuState& state, uint64_t value) {
+        PerCpu& cpu = current();
+        if (!cpu_features().xsave) return false;
+        // Tried at once, so that a value the CPU refuses is never kept.
+        const uint64_t before = cpu.xcr0;
+        if (value != before && !write_xcr0_checked(value)) return false;
+        cpu.xcr0 = value;
+        state.xcr0_ = value;
+        if (cpu.loaded != &state) set_xcr0(cpu, before);
+        return true;
+    }
+};
+
+constinit FpuControl::PerCpu FpuControl::cpus[max_cpus]{};
+constinit uint64_t FpuControl::components = 1;
+constinit size_t FpuControl::area_bytes = FpuControl::legacy_area_bytes;
+
+abi::Result<FpuState*> FpuState::create(Domain& payer) {
+    void* memory = TRY(payer.heap().allocate(sizeof(FpuState) + FpuControl::area_bytes));
+    FpuState* state = new (memory) FpuState;
+    FpuControl::initialize(*state);
+    return state;
+}
+
+void FpuState::destroy(Domain& payer) {
+    FpuControl::forget_everywhere(*this);
+    payer.heap().free(this, sizeof *this + FpuControl::area_bytes);
+}
+
+bool FpuState::set_xcr0(uint64_t value) { return FpuControl::change_xcr0(*this, value); }
+
+namespace fpu {
+
+void detect() {
+    if (!cpu_features().xsave) return;
+    const x86::CpuidResult all = cpuid(x86::CpuidXsave::leaf);
+    FpuControl::components = (uint64_t{all.edx} << 32 | all.eax) & FpuControl::wanted_components;
+    size_t bytes = FpuControl::legacy_area_bytes + FpuControl::xsave_header_bytes;
+    for (uint32_t component = 2; component < 64; ++component) {
+        if ((FpuControl::components >> component & 1) == 0) continue;
+        const x86::CpuidResult place = cpuid(x86::CpuidXsave::leaf, component);  // EAX: size, EBX: offset
+        if (place.eax + place.ebx > bytes) bytes = place.eax + place.ebx;
+    }
+    FpuControl::area_bytes = bytes;
+}
+
+void initialize_cpu() {
+    FpuControl::PerCpu& cpu = FpuControl::current();
+    FpuControl::set_xcr0(cpu, FpuControl::components);
+    FpuControl::set_task_switched(cpu, true);
+}
+
+uint64_t supported_xcr0() { return FpuControl::components; }
+
+void prepare_for(FpuState* next) {
+    FpuControl::PerCpu& cpu = FpuControl::current();
+    if (next != nullptr) FpuControl::load(cpu, *next);
+    FpuControl::set_task_switched(cpu, next == nullptr);
+}
+
+void prepare_for_guest(FpuState& next) {
+    FpuControl::PerCpu& cpu = FpuControl::current();
+    FpuControl::load(cpu, next);
+    FpuControl::set_task_switched(cpu, true);
+}
+
+}  // namespace fpu
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The AMD-V back-end. From the entry until `leave` GIF is 0 and the guest's FS, GS, TR, LDTR and system-call MSRs are
+// in the CPU, so an exit the kernel absorbs needs neither VMSAVE nor VMLOAD; whatever may take an NMI, use TR or go to
+// user space calls `leave` first. Guests leave these registers as they were in the host at `initialize_cpu`.
+#pragma once
+
+#include <cstdint>
+
+#include "hw/x86/svm/vmcb.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
+#include "kernel/arch/x86_64/vcpu_state.hpp"
+
+namespace bulkhead::kernel {
+
+class SvmBackend final : public VcpuBackend {
+  public:
+    /// Asks the CPU; a sentence if guests cannot run, else null.
+    const char* detect();
+
+    bool initialize_cpu() override;
+    void create(Vcpu& vcpu) override;
+    void destroy(Vcpu& vcpu) override;
+    void load(Vcpu& vcpu) override;
+    [[noreturn]] void enter(Vcpu& vcpu) override;
+    void leave() override;
+    void skip_instruction(Vcpu& vcpu) override;
+    void inject(Vcpu& vcpu, uint64_t event) override;
+    void deliver_nmi(Vcpu& vcpu) override;
+    void deliver_interrupts(Vcpu& vcpu) override;
+    bool interrupts_enabled(Vcpu& vcpu) override;
+    void flush_guest_translations(Vcpu& vcpu) override;
+    void set_host_space(Vcpu&, PhysicalAddress) override {}  // VMRUN remembers the CR3 it found
+    void note_position(Vcpu& vcpu) override;
+    uint64_t read_state(Vcpu& vcpu, const StateEntry& entry) override;
+    bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value) override;
+    void begin_state_access(Vcpu& vcpu, uint32_t groups) override;
+    void end_state_write(Vcpu& vcpu, uint32_t groups) override;
+    std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index) override;
+    bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value) override;
+
+    [[noreturn]] void handle_exit(Vcpu& vcpu);
+
+  private:
+    void assign_asid(Vcpu& vcpu);
+    void request_window(Vcpu& vcpu, uint8_t priority);
+    void note_instruction(Vcpu& vcpu, uint8_t length);
+    void inject_interrupted_event(Vcpu& vcpu);
+    void take_task_priority(Vcpu& vcpu);
+    [[noreturn]] void handle_io(Vcpu& vcpu);
+    [[noreturn]] void handle_nested_fault(Vcpu& vcpu);
+
+    PhysicalAddress io_permissions_;
+    PhysicalAddress msr_permissions_;
+    uint32_t asid_count_ = 0;
+    bool next_rip_ = false;
+    bool clean_bits_ = false;
+};
+
+}  // namespace bulkhead::kernel

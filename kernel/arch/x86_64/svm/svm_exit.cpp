@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// AMD-V: what an exit means. AMD APM vol. 2, 15.6 to 15.14, appendix C.
+#include "hw/x86/svm/exit.hpp"
+
+#include "hw/x86/control_register.hpp"
+#include "hw/x86/vmx/exit.hpp"
+#include "kernel/arch/x86_64/svm/svm_backend.hpp"
+#include "kernel/arch/x86_64/svm/svm_cpu.hpp"
+#include "kernel/arch/x86_64/user_context.hpp"
+#include "kernel/object/vcpu.hpp"
+
+namespace bulkhead::kernel {
+
+using abi::ExitReason;
+using x86::EventInformation, x86::SvmExit, x86::SvmIntercept1, x86::Vmcb;
+using Virtual = x86::VirtualInterruptControl;
+
+extern "C" [[noreturn]] void svm_exit(GuestFrame& frame) {
+    static_cast<SvmBackend&>(vcpu_backend()).handle_exit(*frame.vcpu);
+}
+
+namespace {
+Vmcb& vmcb_of(Vcpu& vcpu) { return *static_cast<Vmcb*>(vcpu.hardware().control_block); }
+
+/// Instructions without prefixes, for CPUs that do not save the next RIP (docs/limits.md).
+struct UnprefixedLength {
+    static constexpr uint8_t cpuid = 2, msr = 2, hlt = 1, vmmcall = 3, xsetbv = 3;
+};
+}  // namespace
+
+void SvmBackend::note_instruction(Vcpu& vcpu, uint8_t length) {
+    VcpuHardware& hardware = vcpu.hardware();
+    const Vmcb& vmcb = vmcb_of(vcpu);
+    constexpr uint64_t longest = 15;
+    hardware.rip = vmcb.rip;
+    const uint64_t told = vmcb.next_rip - vmcb.rip;
+    hardware.instruction_length = next_rip_ && told <= longest ? static_cast<uint8_t>(told) : length;
+}
+
+/// MOV CR8 changed the VMCB's copy.
+void SvmBackend::take_task_priority(Vcpu& vcpu) {
+    const uint8_t priority = Virtual::TaskPriority::read(vmcb_of(vcpu).virtual_interrupt);
+    if (priority != vcpu.apic().task_priority() >> 4) vcpu.apic().set_task_priority(static_cast<uint8_t>(priority << 4));
+}
+
+void SvmBackend::handle_exit(Vcpu& vcpu) {
+    VcpuHardware& hardware = vcpu.hardware();
+    Vmcb& vmcb = vmcb_of(vcpu);
+    hardware.frame[GeneralRegister::Rax] = vmcb.rax;
+    if (hardware.injecting) {
+        hardware.injecting = false;
+        vmcb.event_injection = 0;
+    }
+    hardware.interrupted = 0;
+    vmcb.clean = clean_bits_ ? x86::SvmClean::all : 0;
+    take_task_priority(vcpu);
+    if (EventInformation::Valid::read(vmcb.exit_event)) [[unlikely]] inject_interrupted_event(vcpu);
+    // -1 has 32 or 64 bits, depending on the CPU.
+    const auto reason = static_cast<int32_t>(vmcb.exit_code) < 0 ? SvmExit::Invalid : static_cast<SvmExit>(vmcb.exit_code);
+    switch (reason) {
+        case SvmExit::Interrupt:
+        case SvmExit::Nmi:
+        case SvmExit::Smi:
+            leave();  // with GIF an NMI comes in, without it anything may
+            let_interrupts_in();
+            vcpu.on_interrupt();
+        case SvmExit::VirtualInterrupt:
+            vmcb.virtual_interrupt &= ~Virtual::Request::mask;
+            vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Interrupts::mask);
+            if (hardware.nmi_waits && !hardware.nmi_blocked) vcpu.on_nmi_window();
+            vcpu.on_interrupt_window();
+        case SvmExit::Iret:
+            // Its IRET is yet to run; a waiting NMI comes at the next occasion after it.
+            hardware.nmi_blocked = false;
+            vmcb.intercept_1 &= ~static_cast<uint32_t>(SvmIntercept1::Iret);
+            vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Intercepts::mask);
+            if (hardware.nmi_waits) request_window(vcpu, UINT8_MAX);
+            vcpu.go_on();
+        case SvmExit::NestedPageFault:
+            handle_nested_fault(vcpu);
+        case SvmExit::Io:
+            handle_io(vcpu);
+        case SvmExit::Cpuid:
+            note_instruction(vcpu, UnprefixedLength::cpuid);
+            vcpu.set_osxsave(x86::Cr4::XsaveEnable::read(vmcb.cr4));
+            vcpu.on_cpuid();
+        case SvmExit::Msr:
+        case SvmExit::Xsetbv: {
+            note_instruction(vcpu, reason == SvmExit::Msr ? UnprefixedLength::msr : UnprefixedLength::xsetbv);
+            const auto index = static_cast<uint32_t>(hardware.frame[GeneralRegister::Rcx]);
+            const uint64_t value = hardware.frame[GeneralRegister::Rdx] << 32 |
+                                   (hardware.frame[GeneralRegister::Rax] & UINT32_MAX);
+            if (reason == SvmExit::Xsetbv) vcpu.on_xsetbv(index, value);
+            const bool is_write = vmcb.exit_info_1 != 0;
+            if (is_write) vcpu.on_msr_write(index, value);
+            vcpu.on_msr_read(index);
+        }
+        case SvmExit::Hlt:
+            note_instruction(vcpu, UnprefixedLength::hlt);
+            vcpu.on_hlt();
+        case SvmExit::Vmmcall:
+            note_instruction(vcpu, UnprefixedLength::vmmcall);
+            vcpu.on_hypercall();
+        case SvmExit::Shutdown:
+            note_position(vcpu);
+            vcpu.on_other(ExitReason::TripleFault);
+        case SvmExit::Invalid:
+            vmcb.event_injection = 0;
+            note_position(vcpu);
+            vcpu.on_other(ExitReason::InvalidState, vmcb.exit_code);
+        default:
+            break;
+    }
+    constexpr auto exceptions = static_cast<uint64_t>(SvmExit::Exception0);
+    constexpr uint64_t exception_count = 32;
+    note_position(vcpu);
+    if (vmcb.exit_code - exceptions < exception_count) {
+        const auto vector = static_cast<uint8_t>(vmcb.exit_code - exceptions);
+        if (vector == static_cast<uint8_t>(x86::Exception::MachineCheck)) {
+            leave();
+            asm volatile("int $18" : : : "memory");
+            vcpu.on_interrupt();
+        }
+        // #DB and #AC are the guest's; they came here only so that an endless row of them lets interrupts in.
+        uint64_t event = EventInformation::make(vector, EventInformation::Kind::HardwareException);
+        if (vector == static_cast<uint8_t>(x86::Exception::AlignmentCheck)) event |= EventInformation::HasErrorCode::mask;
+        inject(vcpu, event);
+        vcpu.absorbed(ExitReason::Exception);
+    }
+    constexpr uint64_t first_instruction = 0x65, last_instruction = 0x8e;
+    if (vmcb.exit_code >= first_instruction && vmcb.exit_code <= last_instruction) {
+        note_instruction(vcpu, 0);
+        vcpu.on_other(ExitReason::InstructionFetch, vmcb.exit_code);
+    }
+    vcpu.on_other(ExitReason::Unknown, vmcb.exit_code, vmcb.exit_info_1);
+}
+
+void SvmBackend::handle_io(Vcpu& vcpu) {
+    using x86::SvmIo;
+    using abi::PortAccess;
+    const Vmcb& vmcb = vmcb_of(vcpu);
+    const uint64_t io = vmcb.exit_info_1;
+    vcpu.hardware().rip = vmcb.rip;
+    vcpu.hardware().instruction_length = static_cast<uint8_t>(vmcb.exit_info_2 - vmcb.rip);
+    vcpu.on_port(PortAccess::Port::make(SvmIo::Port::read(io)) | PortAccess::SizeBytes::make(SvmIo::SizeBytes::read(io)) |
+                     PortAccess::String::make(SvmIo::String::read(io)) | PortAccess::Repeat::make(SvmIo::Repeat::read(io)),
+                 SvmIo::In::read(io));
+}
+
+void SvmBackend::handle_nested_fault(Vcpu& vcpu) {
+    using Fault = x86::SvmNestedFault;
+    using abi::NestedFaultAccess;
+    const Vmcb& vmcb = vmcb_of(vcpu);
+    note_position(vcpu);
+    const uint64_t fault = vmcb.exit_info_1;
+    const bool write = Fault::Write::read(fault), execute = Fault::Execute::read(fault);
+    vcpu.on_other(ExitReason::NestedFault, vmcb.exit_info_2,
+                  NestedFaultAccess::Read::make(!write && !execute) | NestedFaultAccess::Write::make(write) |
+                      NestedFaultAccess::Execute::make(execute) |
+                      NestedFaultAccess::PageWalk::make(Fault::PageWalk::read(fault)));
+}
+
+/// An event the exit came in the middle of is delivered again at the next entry (APM vol. 2, 15.7.2).
+void SvmBackend::inject_interrupted_event(Vcpu& vcpu) {
+    Vmcb& vmcb = vmcb_of(vcpu);
+    const uint64_t event = vmcb.exit_event;
+    vcpu.hardware().interrupted = event;
+    vmcb.exit_event = 0;
+    inject(vcpu, event);
+}
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The VT-x back-end. A VM exit lands in `vmx_exit_entry` (vmx_entry.S) with RSP in the vCPU's own frame. Simple exits
+// touch only VMCS fields that KVM shadows (architecture.md section 7); controls are cached and written on change.
+//
+// What VT-x does not switch stays in the CPU while native code runs: STAR, LSTAR, FMASK, KERNEL_GS_BASE, TSC_AUX and
+// DR0-3, DR6 are exchanged only when another vCPU is loaded. EFER.SCE is 0 in the host, so no program can use them.
+#pragma once
+
+#include <cstdint>
+
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
+#include "kernel/arch/x86_64/vcpu_state.hpp"
+#include "kernel/arch/x86_64/vmx/vmx_controls.hpp"
+#include "kernel/arch/x86_64/vmx/vmx_instructions.hpp"
+
+namespace bulkhead::kernel {
+
+class VmxBackend final : public VcpuBackend {
+  public:
+    /// Asks the CPU; a sentence if guests cannot run, else null.
+    const char* detect();
+    bool interrupt_delivery() const { return controls_.interrupt_delivery; }
+
+    bool initialize_cpu() override;
+    void create(Vcpu& vcpu) override;
+    void destroy(Vcpu& vcpu) override;
+    void load(Vcpu& vcpu) override;
+    [[noreturn]] void enter(Vcpu& vcpu) override;
+    void leave() override {}
+    void skip_instruction(Vcpu& vcpu) override;
+    void inject(Vcpu& vcpu, uint64_t event) override;
+    void deliver_nmi(Vcpu& vcpu) override;
+    void deliver_interrupts(Vcpu& vcpu) override;
+    bool interrupts_enabled(Vcpu& vcpu) override;
+    void flush_guest_translations(Vcpu& vcpu) override;
+    void set_host_space(Vcpu& vcpu, PhysicalAddress root) override;
+    void note_position(Vcpu& vcpu) override;
+    uint64_t read_state(Vcpu& vcpu, const StateEntry& entry) override;
+    bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value) override;
+    void begin_state_access(Vcpu& vcpu, uint32_t groups) override;
+    void end_state_write(Vcpu& vcpu, uint32_t groups) override;
+    std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index) override;
+    bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value) override;
+
+    [[noreturn]] void handle_exit(Vcpu& vcpu);
+    [[noreturn]] void handle_failed_entry(Vcpu& vcpu);
+
+  private:
+    void write_host_state(Vcpu& vcpu);
+    void write_controls(Vcpu& vcpu);
+    void write_guest_state();
+    void make_msr_bitmap();
+    void set_primary(Vcpu& vcpu, x86::PrimaryControl control, bool on);
+    void hardware_delivery(Vcpu& vcpu);
+    void software_delivery(Vcpu& vcpu);
+    void inject_interrupted_event(Vcpu& vcpu);
+    [[noreturn]] void handle_refused_state(Vcpu& vcpu, uint64_t reason, uint64_t qualification);
+    [[noreturn]] void handle_exception(Vcpu& vcpu);
+    [[noreturn]] void handle_control_register(Vcpu& vcpu);
+    [[noreturn]] void handle_io(Vcpu& vcpu);
+    [[noreturn]] void handle_nested_fault(Vcpu& vcpu);
+    void note_instruction(Vcpu& vcpu);
+
+    vmx::Controls controls_;
+    uint32_t revision_ = 0;
+    uint64_t cr4_guest_ = 0;  // bits a guest may set
+    uint64_t ept_vpid_ = 0;
+    PhysicalAddress msr_bitmap_;
+};
+
+}  // namespace bulkhead::kernel

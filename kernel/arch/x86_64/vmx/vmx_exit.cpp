@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// VT-x: what an exit means. Intel SDM vol. 3C, 26.1, 28.2; vol. 3D, appendix C.
+#include "hw/x86/control_register.hpp"
+#include "hw/x86/vmx/exit.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/arch/x86_64/interrupt.hpp"
+#include "kernel/arch/x86_64/vmx/vmx_backend.hpp"
+#include "kernel/arch/x86_64/vmx/vmx_cpu.hpp"
+#include "kernel/object/vcpu.hpp"
+
+namespace bulkhead::kernel {
+
+using namespace vmx;
+using abi::ExitReason;
+using x86::EventInformation, x86::Interruptibility, x86::VmxExit, x86::VmxExitReason;
+
+extern "C" [[noreturn]] void vmx_exit(GuestFrame& frame) {
+    static_cast<VmxBackend&>(vcpu_backend()).handle_exit(*frame.vcpu);
+}
+extern "C" [[noreturn]] void vmx_entry_failed(GuestFrame& frame) {
+    static_cast<VmxBackend&>(vcpu_backend()).handle_failed_entry(*frame.vcpu);
+}
+
+void VmxBackend::handle_failed_entry(Vcpu& vcpu) {
+    const uint64_t error = read(Field::InstructionError);
+    write(Field::EntryInterruption, 0);  // still valid, and perhaps what was wrong
+    vcpu.hardware().injecting = false;
+    note_position(vcpu);
+    vcpu.on_other(ExitReason::InvalidState, error);
+}
+
+void VmxBackend::note_instruction(Vcpu& vcpu) {
+    VcpuHardware& hardware = vcpu.hardware();
+    hardware.instruction_length = static_cast<uint8_t>(read(Field::InstructionLength));
+    hardware.rip = read(Field::GuestRip);
+}
+
+void VmxBackend::handle_exit(Vcpu& vcpu) {
+    VcpuHardware& hardware = vcpu.hardware();
+    const uint64_t reason = read(Field::ExitReason);
+    if (VmxExitReason::EntryFailure::read(reason)) [[unlikely]] {
+        const uint64_t qualification = read(Field::Qualification);
+        handle_refused_state(vcpu, reason, qualification);
+    }
+    hardware.launched = true;
+    hardware.injecting = false;
+    hardware.interrupted = 0;
+    const VmxExit basic = VmxExitReason::Basic::read(reason);
+    switch (basic) {
+        case VmxExit::ExternalInterrupt: {
+            const auto vector = EventInformation::Vector::read(read(Field::ExitInterruption));
+            if (vector != Vectors::spurious) external_interrupt_in_kernel(vector);
+            vcpu.on_interrupt();
+        }
+        case VmxExit::ExceptionOrNmi:
+            handle_exception(vcpu);
+        case VmxExit::InterruptWindow:
+            set_primary(vcpu, x86::PrimaryControl::InterruptWindowExit, false);
+            vcpu.on_interrupt_window();
+        case VmxExit::TprBelowThreshold:
+            vcpu.on_interrupt_window();
+        case VmxExit::NmiWindow:
+            set_primary(vcpu, x86::PrimaryControl::NmiWindowExit, false);
+            vcpu.on_nmi_window();
+        case VmxExit::EptViolation:
+            handle_nested_fault(vcpu);
+        case VmxExit::CrAccess:
+            handle_control_register(vcpu);
+        case VmxExit::TripleFault:
+            note_position(vcpu);
+            vcpu.on_other(ExitReason::TripleFault);
+        case VmxExit::VirtualizedEoi: {
+            note_position(vcpu);
+            vcpu.on_end_of_interrupt(static_cast<uint8_t>(read(Field::Qualification)));
+        }
+        case VmxExit::TaskSwitch:
+        case VmxExit::ApicAccess:
+        case VmxExit::EptMisconfiguration: {
+            note_position(vcpu);
+            const uint64_t qualification = read(Field::Qualification);
+            inject_interrupted_event(vcpu);
+            vcpu.on_other(basic == VmxExit::TaskSwitch ? ExitReason::InstructionFetch : ExitReason::Unknown, reason,
+                          qualification);
+        }
+        default:
+            break;
+    }
+    note_instruction(vcpu);
+    switch (basic) {
+        case VmxExit::Cpuid:
+            vcpu.on_cpuid();
+        case VmxExit::IoInstruction:
+            handle_io(vcpu);
+        case VmxExit::Rdmsr:
+            vcpu.on_msr_read(static_cast<uint32_t>(hardware.frame[GeneralRegister::Rcx]));
+        case VmxExit::Wrmsr:
+        case VmxExit::Xsetbv: {
+            const auto index = static_cast<uint32_t>(hardware.frame[GeneralRegister::Rcx]);
+            const uint64_t value = hardware.frame[GeneralRegister::Rdx] << 32 |
+                                   (hardware.frame[GeneralRegister::Rax] & UINT32_MAX);
+            if (basic == VmxExit::Xsetbv) vcpu.on_xsetbv(index, value);
+            vcpu.on_msr_write(index, value);
+        }
+        case VmxExit::Hlt:
+            vcpu.on_hlt();
+        case VmxExit::Vmcall:
+            vcpu.on_hypercall();
+        case VmxExit::Invd:
+        case VmxExit::Rdpmc:
+        case VmxExit::Mwait:
+        case VmxExit::Monitor:
+        case VmxExit::DescriptorTable:
+        case VmxExit::TaskRegister:
+        case VmxExit::Invept:
+        case VmxExit::Invvpid:
+        case VmxExit::Wbinvd:
+            vcpu.on_other(ExitReason::InstructionFetch, reason);
+        default: {
+            if (basic >= VmxExit::Vmclear && basic <= VmxExit::Vmxon) vcpu.on_other(ExitReason::InstructionFetch, reason);
+            vcpu.on_other(ExitReason::Unknown, reason, read(Field::Qualification));
+        }
+    }
+}
+
+/// The state of the guest, or the event, is one no CPU can have: the monitor's fault.
+void VmxBackend::handle_refused_state(Vcpu& vcpu, uint64_t reason, uint64_t qualification) {
+    write(Field::EntryInterruption, 0);
+    vcpu.hardware().injecting = false;
+    note_position(vcpu);
+    vcpu.on_other(ExitReason::InvalidState, reason, qualification);
+}
+
+void VmxBackend::handle_io(Vcpu& vcpu) {
+    using Io = x86::IoQualification;
+    using abi::PortAccess;
+    const uint64_t io = read(Field::Qualification);
+    const auto size = static_cast<uint8_t>(Io::SizeMinusOne::read(io) + 1);
+    vcpu.on_port(PortAccess::Port::make(Io::Port::read(io)) | PortAccess::SizeBytes::make(size) |
+                     PortAccess::String::make(Io::String::read(io)) | PortAccess::Repeat::make(Io::Repeat::read(io)),
+                 Io::In::read(io));
+}
+
+void VmxBackend::handle_nested_fault(Vcpu& vcpu) {
+    using Fault = x86::EptQualification;
+    using abi::NestedFaultAccess;
+    const uint64_t fault = read(Field::Qualification);
+    note_position(vcpu);
+    inject_interrupted_event(vcpu);
+    if (vcpu.hardware().interrupted == 0 && EventInformation::NmiUnblocking::read(fault))
+        write(Field::GuestInterruptibility, read(Field::GuestInterruptibility) | Interruptibility::Nmi::mask);
+    const bool walk = Fault::LinearValid::read(fault) && !Fault::FinalAccess::read(fault);
+    vcpu.on_other(ExitReason::NestedFault, read(Field::GuestPhysicalAddress),
+                  NestedFaultAccess::Read::make(Fault::Read::read(fault)) |
+                      NestedFaultAccess::Write::make(Fault::Write::read(fault)) |
+                      NestedFaultAccess::Execute::make(Fault::Execute::read(fault)) | NestedFaultAccess::PageWalk::make(walk));
+}
+
+/// An event the exit came in the middle of is delivered again at the next entry (SDM vol. 3C, 28.2.4).
+void VmxBackend::inject_interrupted_event(Vcpu& vcpu) {
+    VcpuHardware& hardware = vcpu.hardware();
+    const uint64_t information = read(Field::VectoringInformation);
+    if (!EventInformation::Valid::read(information)) return;
+    uint64_t event = information & ~EventInformation::NmiUnblocking::mask;
+    if (EventInformation::HasErrorCode::read(event)) event |= EventInformation::ErrorCode::make(static_cast<uint32_t>(read(Field::VectoringErrorCode)));
+    hardware.interrupted = event;
+    using Kind = EventInformation::Kind;
+    const Kind kind = EventInformation::Type::read(event);
+    if (kind == Kind::SoftwareInterrupt || kind == Kind::PrivilegedException || kind == Kind::SoftwareException)
+        write(Field::EntryInstructionLength, read(Field::InstructionLength));
+    if (kind == Kind::Nmi)  // it was not delivered after all
+        write(Field::GuestInterruptibility, read(Field::GuestInterruptibility) & ~Interruptibility::Nmi::mask);
+    inject(vcpu, event);
+}
+
+void VmxBackend::handle_exception(Vcpu& vcpu) {
+    const uint64_t information = read(Field::ExitInterruption);
+    const auto vector = static_cast<x86::Exception>(EventInformation::Vector::read(information));
+    switch (vector) {
+        case x86::Exception::NonMaskable:
+            asm volatile("int $2" : : : "memory");  // unblocks NMIs by its IRET
+            vcpu.on_interrupt();
+        case x86::Exception::MachineCheck:
+            asm volatile("int $18" : : : "memory");
+            vcpu.on_interrupt();
+        default:
+            break;
+    }
+    // #DB and #AC are the guest's; they came here only so that an endless row of them lets interrupts in.
+    note_position(vcpu);
+    inject_interrupted_event(vcpu);
+    uint64_t event = information & ~EventInformation::NmiUnblocking::mask & UINT32_MAX;
+    if (EventInformation::HasErrorCode::read(event)) event |= EventInformation::ErrorCode::make(static_cast<uint32_t>(read(Field::ExitErrorCode)));
+    if (vector == x86::Exception::Debug) {
+        constexpr uint64_t causes = 0x600f, breakpoints = 0xf, access_detected = 1 << 13, general_detect = 1 << 13;
+        const uint64_t cause = read(Field::Qualification) & causes;
+        write_dr6((read_dr6() & ~breakpoints) | cause);
+        if ((cause & access_detected) != 0) write(Field::GuestDr7, read(Field::GuestDr7) & ~general_detect);
+        write(Field::EntryInstructionLength, read(Field::InstructionLength));  // INT1 is of a kind that has one
+    }
+    inject(vcpu, event);
+    vcpu.absorbed(ExitReason::Exception);
+}
+
+/// Only bits of the host exit. The ones that do no harm go into the shadow; then the instruction is executed again and
+/// does the rest by itself, faults and changes of mode included.
+void VmxBackend::handle_control_register(Vcpu& vcpu) {
+    using Access = x86::CrQualification;
+    VcpuHardware& hardware = vcpu.hardware();
+    note_instruction(vcpu);
+    const uint64_t qualification = read(Field::Qualification);
+    const auto source = static_cast<GeneralRegister>(Access::GeneralRegister::read(qualification));
+    const uint64_t value = source == GeneralRegister::Rsp ? read(Field::GuestRsp) : hardware.frame[source];
+    const uint8_t number = Access::Number::read(qualification);
+    const bool move = Access::Access::read(qualification) == Access::Kind::MoveTo;
+    if (move && number == 0) {
+        const uint64_t before = read(Field::Cr0Shadow);
+        if (((value ^ before) & cr0_of_host) != 0) {
+            write(Field::Cr0Shadow, value & cr0_of_host);
+            vcpu.absorbed(ExitReason::ControlRegister);
+        }
+    }
+    if (move && number == 4) {
+        constexpr uint64_t osxsave = x86::Cr4::XsaveEnable::mask;
+        const uint64_t before = read(Field::Cr4Shadow);
+        const uint64_t changed = (value ^ before) & (~cr4_guest_ | osxsave) & UINT32_MAX;
+        if (changed == osxsave && (cr4_guest_ & osxsave) != 0) {
+            write(Field::Cr4Shadow, before ^ osxsave);
+            write(Field::GuestCr4, (read(Field::GuestCr4) & ~osxsave) | (value & osxsave));
+            vcpu.set_osxsave((value & osxsave) != 0);
+            vcpu.absorbed(ExitReason::ControlRegister);
+        }
+    }
+    vcpu.on_other(ExitReason::ControlRegister, number, value);
+}
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// The instructions of VT-x, and VMCS fields by name: the one place that reads and writes them, so that another way to
+// reach them (an enlightened VMCS) can be slid under. They act on this CPU and the VMCS that is current on it.
+#pragma once
+
+#include <cstdint>
+
+#include "base/address.hpp"
+#include "hw/x86/vmx/vmcs.hpp"
+
+namespace bulkhead::kernel::vmx {
+
+using Field = x86::VmcsField;
+
+inline uint64_t read(Field field) {
+    uint64_t value;
+    asm volatile("vmread %1, %0" : "=r"(value) : "r"(static_cast<uint64_t>(field)) : "cc");
+    return value;
+}
+inline void write(Field field, uint64_t value) {
+    asm volatile("vmwrite %1, %0" : : "r"(static_cast<uint64_t>(field)), "r"(value) : "cc");
+}
+
+// These fail with CF or ZF set.
+[[nodiscard]] inline bool vmxon(PhysicalAddress region) {
+    bool failed;
+    const uint64_t address = region.value();
+    asm volatile("vmxon %1\n\tsetbe %0" : "=q"(failed) : "m"(address) : "cc", "memory");
+    return !failed;
+}
+[[nodiscard]] inline bool make_current(PhysicalAddress vmcs) {
+    bool failed;
+    const uint64_t address = vmcs.value();
+    asm volatile("vmptrld %1\n\tsetbe %0" : "=q"(failed) : "m"(address) : "cc", "memory");
+    return !failed;
+}
+inline bool clear(PhysicalAddress vmcs) {
+    bool failed;
+    const uint64_t address = vmcs.value();
+    asm volatile("vmclear %1\n\tsetbe %0" : "=q"(failed) : "m"(address) : "cc", "memory");
+    return !failed;
+}
+
+enum class Invalidation : uint64_t { Single = 1, All = 2 };
+
+inline void invalidate_ept(Invalidation kind, uint64_t pointer) {
+    const uint64_t descriptor[2] = {pointer, 0};
+    asm volatile("invept %1, %0" : : "r"(static_cast<uint64_t>(kind)), "m"(descriptor) : "cc", "memory");
+}
+inline void invalidate_vpid(Invalidation kind, uint16_t vpid) {
+    const uint64_t descriptor[2] = {vpid, 0};
+    asm volatile("invvpid %1, %0" : : "r"(static_cast<uint64_t>(kind)), "m"(descriptor) : "cc", "memory");
+}
+
+}  // namespace bulkhead::kernel::vmx

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// VT-x: what the CPU offers, switching it on, and a new VMCS in INIT state. Intel SDM vol. 3C, 24.7, 27.2 and 27.3.
+#include "hw/x86/control_register.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/arch/x86_64/features.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/arch/x86_64/layout.hpp"
+#include "kernel/arch/x86_64/vmx/vmx_backend.hpp"
+#include "kernel/arch/x86_64/vmx/vmx_cpu.hpp"
+#include "kernel/memory/kernel_pages.hpp"
+#include "kernel/object/vcpu.hpp"
+
+namespace bulkhead::kernel {
+
+using namespace vmx;
+using x86::Cr0, x86::Cr4, x86::VmxMsr;
+
+extern "C" void vmx_exit_entry();
+
+constinit VmxCpu vmx_cpus[max_cpus]{};
+
+namespace {
+
+uint64_t capability(VmxMsr index) { return kernel::read_msr(x86::msr(index)); }
+
+Capabilities read_capabilities() {
+    const bool precise = x86::VmxBasic::TrueControls::read(capability(VmxMsr::Basic));
+    Capabilities cpu{};
+    cpu.pin.msr = capability(precise ? VmxMsr::TruePinControls : VmxMsr::PinControls);
+    cpu.primary.msr = capability(precise ? VmxMsr::TruePrimaryControls : VmxMsr::PrimaryControls);
+    cpu.exit.msr = capability(precise ? VmxMsr::TrueExitControls : VmxMsr::ExitControls);
+    cpu.entry.msr = capability(precise ? VmxMsr::TrueEntryControls : VmxMsr::EntryControls);
+    if (!cpu.primary.allowed().has(x86::PrimaryControl::Secondary)) return cpu;
+    cpu.secondary.msr = capability(VmxMsr::SecondaryControls);
+    using Secondary = x86::SecondaryControl;
+    const bool has_ept = cpu.secondary.allowed().has(Secondary::Ept) || cpu.secondary.allowed().has(Secondary::Vpid);
+    if (has_ept) cpu.ept_vpid = capability(VmxMsr::EptVpid);
+    return cpu;
+}
+
+uint64_t interrupt_table_address() {
+    x86::DescriptorTablePointer pointer{};
+    asm volatile("sidt %0" : "=m"(pointer));
+    return pointer.base;
+}
+
+/// Firmware may have left the choice to us, made it for us, or locked VT-x away.
+bool allowed_by_firmware() {
+    using x86::FeatureControl;
+    uint64_t value = 0;
+    if (!read_msr_checked(x86::Msr::FeatureControl, value)) return true;
+    if (!FeatureControl::Locked::read(value)) {
+        value |= FeatureControl::Locked::mask | FeatureControl::VmxOutsideSmx::mask;
+        if (!write_msr_checked(x86::Msr::FeatureControl, value)) return false;
+    }
+    return FeatureControl::VmxOutsideSmx::read(value);
+}
+
+/// What guests may set of CR4, if the CPU has it at all. Not VMXE, SMXE; not PKE and CET, whose state is not switched.
+constexpr uint64_t cr4_for_guests =
+    Cr4::VirtualMode::mask | 1u << 1 | Cr4::TimeStampDisable::mask | Cr4::DebuggingExtensions::mask |
+    Cr4::PageSizeExtensions::mask | Cr4::PhysicalAddressExtension::mask | Cr4::MachineCheckEnable::mask |
+    Cr4::PageGlobalEnable::mask | Cr4::PerformanceCounterEnable::mask | Cr4::FxSaveEnable::mask |
+    Cr4::SimdExceptions::mask | Cr4::UserInstructionPrevention::mask | Cr4::LinearAddress57::mask |
+    Cr4::FsGsBaseEnable::mask | Cr4::ProcessContextIdEnable::mask | Cr4::XsaveEnable::mask |
+    Cr4::SupervisorExecutionPrevention::mask | Cr4::SupervisorAccessPrevention::mask;
+
+/// One bit per MSR and direction, a set bit makes an exit. SDM vol. 3C, 25.6.9.
+class MsrBitmap {
+  public:
+    explicit MsrBitmap(void* page) : bytes_{static_cast<uint8_t*>(page)} { __builtin_memset(page, UINT8_MAX, page_size_bytes); }
+    void allow_read(uint32_t index) { clear(index, 0); }
+    void allow_write(uint32_t index) { clear(index, writes); }
+
+  private:
+    static constexpr uint32_t high_msrs = 0xc0000000, msrs = 0x2000, high_part = 1024, writes = 2048;
+    void clear(uint32_t index, uint32_t part) {
+        if (index >= high_msrs) part += high_part;
+        const uint32_t bit = index & (msrs - 1);
+        bytes_[part + bit / 8] = static_cast<uint8_t>(bytes_[part + bit / 8] & ~(1u << bit % 8));
+    }
+    uint8_t* bytes_;
+};
+
+}  // namespace
+
+const char* VmxBackend::detect() {
+    if (!allowed_by_firmware()) return "the firmware has switched VT-x off";
+    const Capabilities cpu = read_capabilities();
+    controls_ = negotiate(cpu);
+    if (controls_.refusal != nullptr) return controls_.refusal;
+    ept_vpid_ = cpu.ept_vpid;
+    revision_ = x86::VmxBasic::Revision::read(capability(VmxMsr::Basic));
+    cr4_guest_ = capability(VmxMsr::Cr4Fixed1) & cr4_for_guests;
+    if (!cpu_features().xsave) cr4_guest_ &= ~Cr4::XsaveEnable::mask;
+    make_msr_bitmap();
+    return nullptr;
+}
+
+void VmxBackend::make_msr_bitmap() {
+    const std::optional<PhysicalAddress> page = allocate_pages();
+    ASSERT(page.has_value());  // the pool is at least 16 MiB at boot
+    msr_bitmap_ = *page;
+    MsrBitmap bitmap{direct_map(msr_bitmap_)};
+    using x86::Msr;
+    constexpr Msr readable[] = {Msr::Star, Msr::Lstar, Msr::SyscallMask, Msr::KernelGsBase,
+                                x86::time_stamp_counter};
+    constexpr Msr writable[] = {Msr::SysenterCs, Msr::SysenterEsp, Msr::SysenterEip, Msr::FsBase, Msr::GsBase,
+                                Msr::Efer,       Msr::Pat};
+    for (const Msr index : readable) bitmap.allow_read(static_cast<uint32_t>(index));
+    for (const Msr index : writable) {
+        bitmap.allow_read(static_cast<uint32_t>(index));
+        bitmap.allow_write(static_cast<uint32_t>(index));
+    }
+    if (!controls_.interrupt_delivery) return;
+    // Registers the CPU virtualises on the virtual-APIC page (SDM vol. 3C, 30.5).
+    constexpr uint32_t task_priority = 0x808, processor_priority = 0x80a, end_of_interrupt = 0x80b;
+    constexpr uint32_t first_bank = 0x810, last_bank = 0x827, self_interrupt = 0x83f;
+    bitmap.allow_read(task_priority);
+    bitmap.allow_write(task_priority);
+    bitmap.allow_read(processor_priority);
+    bitmap.allow_write(end_of_interrupt);
+    bitmap.allow_write(self_interrupt);
+    for (uint32_t index = first_bank; index <= last_bank; ++index) bitmap.allow_read(index);
+}
+
+bool VmxBackend::initialize_cpu() {
+    const uint64_t cr0 = read_cr0();
+    const uint64_t cr4 = read_cr4() | Cr4::VmxEnable::mask;
+    const auto allowed = [](uint64_t value, VmxMsr fixed0, VmxMsr fixed1) {
+        return (~value & capability(fixed0)) == 0 && (value & ~capability(fixed1)) == 0;
+    };
+    if (!allowed_by_firmware() || !allowed(cr0, VmxMsr::Cr0Fixed0, VmxMsr::Cr0Fixed1) ||
+        !allowed(cr4, VmxMsr::Cr4Fixed0, VmxMsr::Cr4Fixed1))
+        return false;
+    const std::optional<PhysicalAddress> region = allocate_cleared_page();
+    if (!region) return false;
+    *direct_map<uint32_t>(*region) = revision_;
+    write_cr4(cr4);
+    if (!vmxon(*region)) return false;
+    if (controls_.secondary.has(x86::SecondaryControl::Vpid) && x86::EptVpidCapability::Invvpid::read(ept_vpid_))
+        invalidate_vpid(Invalidation::All, 0);
+    return true;
+}
+
+void VmxBackend::create(Vcpu& vcpu) {
+    VcpuHardware& hardware = vcpu.hardware();
+    *static_cast<uint32_t*>(hardware.control_block) = revision_;
+    clear(hardware.control_block_address);
+    load(vcpu);
+    write_controls(vcpu);
+    write_host_state(vcpu);
+    write_guest_state();
+}
+
+void VmxBackend::write_controls(Vcpu& vcpu) {
+    VcpuHardware& hardware = vcpu.hardware();
+    hardware.controls = controls_.primary.word();
+    write(Field::PinControls, controls_.pin.word());
+    write(Field::PrimaryControls, hardware.controls);
+    write(Field::SecondaryControls, controls_.secondary.word());
+    write(Field::ExitControls, controls_.exit.word());
+    write(Field::EntryControls, controls_.entry.word());
+    write(Field::EntryInterruption, 0);
+    for (const Field none : {Field::PageFaultMask, Field::PageFaultMatch, Field::Cr3TargetCount, Field::ExitMsrStoreCount,
+                             Field::ExitMsrLoadCount, Field::EntryMsrLoadCount, Field::TprThreshold, Field::TscOffset})
+        write(none, 0);
+    // Endless #AC and #DB would keep interrupts out for ever (CVE-2015-5307, CVE-2015-8104).
+    write(Field::ExceptionBitmap, 1u << static_cast<unsigned>(x86::Exception::AlignmentCheck) |
+                                      1u << static_cast<unsigned>(x86::Exception::Debug) |
+                                      1u << static_cast<unsigned>(x86::Exception::MachineCheck));
+    write(Field::MsrBitmap, msr_bitmap_.value());
+    write(Field::VirtualApicPage, hardware.virtual_apic_page.value());
+    write(Field::EptPointer, hardware.guest_space.value() | x86::EptPointer::write_back_four_levels);
+    if (controls_.secondary.has(x86::SecondaryControl::Vpid)) {
+        VmxCpu& cpu = VmxCpu::current();
+        if (++cpu.last_vpid == 0) cpu.last_vpid = 1;  // in use twice is harmless: translations are tagged by EPT too
+        hardware.tag = cpu.last_vpid;
+        write(Field::VirtualProcessorId, hardware.tag);
+        if (x86::EptVpidCapability::InvvpidSingle::read(ept_vpid_)) invalidate_vpid(Invalidation::Single, hardware.tag);
+    }
+    if (controls_.interrupt_delivery) {
+        for (const Field none : {Field::EoiExitBitmap0, Field::EoiExitBitmap1, Field::EoiExitBitmap2, Field::EoiExitBitmap3})
+            write(none, 0);
+        write(Field::GuestInterruptStatus, 0);
+    }
+    write(Field::Cr0Mask, cr0_of_host);
+    write(Field::Cr4Mask, ~cr4_guest_ | Cr4::XsaveEnable::mask);
+}
+
+/// The state after an exit. HOST_RSP ends the vCPU's register file and is written only here.
+void VmxBackend::write_host_state(Vcpu& vcpu) {
+    Cpu& cpu = Cpu::current();
+    write(Field::HostCr0, read_cr0() | Cr0::TaskSwitched::mask);
+    write(Field::HostCr3, vcpu.hardware().host_space.value());
+    write(Field::HostCr4, read_cr4());
+    write(Field::HostCsSelector, SELECTOR_KERNEL_CODE);
+    write(Field::HostSsSelector, SELECTOR_KERNEL_STACK);
+    write(Field::HostTrSelector, SELECTOR_TASK_STATE);
+    for (const Field none : {Field::HostDsSelector, Field::HostEsSelector, Field::HostFsSelector, Field::HostGsSelector,
+                             Field::HostFsBase, Field::HostGsBase})
+        write(none, 0);
+    write(Field::HostTrBase, reinterpret_cast<uint64_t>(cpu.task_state_segment));
+    write(Field::HostGdtrBase, reinterpret_cast<uint64_t>(&cpu.descriptors));
+    write(Field::HostIdtrBase, interrupt_table_address());
+    write(Field::HostSysenterCs, kernel::read_msr(x86::Msr::SysenterCs));
+    write(Field::HostSysenterEsp, kernel::read_msr(x86::Msr::SysenterEsp));
+    write(Field::HostSysenterEip, kernel::read_msr(x86::Msr::SysenterEip));
+    write(Field::HostEfer, kernel::read_msr(x86::Msr::Efer));
+    write(Field::HostPat, kernel::read_msr(x86::Msr::Pat));
+    write(Field::HostRsp, reinterpret_cast<uint64_t>(&vcpu.hardware().frame.kernel_stack_top));
+    write(Field::HostRip, reinterpret_cast<uint64_t>(&vmx_exit_entry));
+}
+
+/// As after INIT: SDM vol. 3A, table 10-1.
+void VmxBackend::write_guest_state() {
+    constexpr uint64_t code = 0x9b, data = 0x93, task_state = 0x8b, local_table = 0x82, unusable_limit = 0xffff;
+    struct Segment {
+        Field selector, limit, access, base;
+        uint64_t access_value;
+    };
+    constexpr Segment segments[] = {
+        {Field::GuestCsSelector, Field::GuestCsLimit, Field::GuestCsAccess, Field::GuestCsBase, code},
+        {Field::GuestSsSelector, Field::GuestSsLimit, Field::GuestSsAccess, Field::GuestSsBase, data},
+        {Field::GuestDsSelector, Field::GuestDsLimit, Field::GuestDsAccess, Field::GuestDsBase, data},
+        {Field::GuestEsSelector, Field::GuestEsLimit, Field::GuestEsAccess, Field::GuestEsBase, data},
+        {Field::GuestFsSelector, Field::GuestFsLimit, Field::GuestFsAccess, Field::GuestFsBase, data},
+        {Field::GuestGsSelector, Field::GuestGsLimit, Field::GuestGsAccess, Field::GuestGsBase, data},
+        {Field::GuestLdtrSelector, Field::GuestLdtrLimit, Field::GuestLdtrAccess, Field::GuestLdtrBase, local_table},
+        {Field::GuestTrSelector, Field::GuestTrLimit, Field::GuestTrAccess, Field::GuestTrBase, task_state},
+    };
+    for (const Segment& segment : segments) {
+        write(segment.selector, 0);
+        write(segment.limit, unusable_limit);
+        write(segment.access, segment.access_value);
+        write(segment.base, 0);
+    }
+    constexpr uint64_t reset_segment = 0xf000, reset_base = 0xffff0000, reset_ip = 0xfff0;
+    constexpr uint64_t reset_cr0 = 0x60000010, reset_pat = 0x0007040600070406, reset_dr7 = 0x400;
+    write(Field::GuestCsSelector, reset_segment);
+    write(Field::GuestCsBase, reset_base);
+    write(Field::GuestRip, reset_ip);
+    write(Field::GuestRflags, x86::Rflags::AlwaysOne::mask);
+    write(Field::GuestGdtrLimit, unusable_limit);
+    write(Field::GuestIdtrLimit, unusable_limit);
+    write(Field::GuestCr0, (reset_cr0 & ~cr0_of_host) | Cr0::NumericError::mask);
+    write(Field::Cr0Shadow, reset_cr0);
+    write(Field::GuestCr4, Cr4::VmxEnable::mask);
+    write(Field::GuestPat, reset_pat);
+    write(Field::GuestDr7, reset_dr7);
+    write(Field::VmcsLinkPointer, ~uint64_t{0});
+    for (const Field none : {Field::GuestRsp, Field::GuestCr3, Field::Cr4Shadow, Field::GuestEfer, Field::GuestGdtrBase,
+                             Field::GuestIdtrBase, Field::GuestDebugControl, Field::GuestPendingDebug,
+                             Field::GuestInterruptibility, Field::GuestActivity, Field::GuestSysenterCs,
+                             Field::GuestSysenterEsp, Field::GuestSysenterEip})
+        write(none, 0);
+}
+
+}  // namespace bulkhead::kernel

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life of a virtual CPU: made, bound, run, parked, woken, destroyed. Exits are in vcpu_exit.cpp, replies in
+// vcpu_reply.cpp.
+#include "kernel/object/vcpu.hpp"
+
+#include <new>
+
+#include "base/scope_guard.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/arch/x86_64/layout.hpp"
+#include "kernel/arch/x86_64/user_context.hpp"
+#include "kernel/capability/object_table.hpp"
+#include "kernel/memory/kernel_space.hpp"
+#include "kernel/object/domain.hpp"
+#include "kernel/object/portal.hpp"
+#include "kernel/object/thread.hpp"
+#include "kernel/schedule/cross_cpu.hpp"
+#include "kernel/schedule/scheduler.hpp"
+
+namespace bulkhead::kernel {
+
+using abi::PostKind;
+using abi::Status;
+
+namespace {
+constexpr unsigned state_memory_order = 1;
+static_assert(abi::vcpu_state_memory_bytes == page_size_bytes << state_memory_order);
+}  // namespace
+
+Vcpu::Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block, FpuState* fpu)
+    : ExecutionContext{object_type, guest, cpu},
+      state_memory_{state_memory},
+      apic_{static_cast<std::byte*>(state_memory) + abi::virtual_apic_page_offset},
+      fpu_{fpu},
+      timer_{timer_expired, this} {
+    hardware_.frame.kernel_stack_top = Cpu::at(cpu).kernel_stack_top;
+    hardware_.frame.vcpu = this;
+    hardware_.control_block = control_block;
+    hardware_.control_block_address = physical_of(control_block);
+    hardware_.virtual_apic_page = physical_of(state_memory) + abi::virtual_apic_page_offset;
+    hardware_.guest_space = guest.space().root();
+    hardware_.host_space = kernel_root();
+    hardware_.frame[GeneralRegister::Rdx] = 0x600;  // family 6, as after INIT (SDM vol. 3A, table 10-1)
+    exit_[abi::Register::Rsi] = sequence_;
+    exit_[abi::Register::R13] = hardware_.rip;
+    const bool accepted = fpu_->set_xcr0(1);
+    (void)accepted;  // without XSAVE there is no XCR0
+}
+
+abi::Result<Vcpu*> Vcpu::create(Domain& guest, uint32_t cpu) {
+    if (virtualization() == abi::Virtualization::None) return Status::NotSupported;
+    ObjectHeap& heap = guest.heap();
+    void* state_memory = TRY(heap.allocate_pages(state_memory_order));
+    ScopeGuard free_state{[&] { heap.free_pages(state_memory, state_memory_order); }};
+    void* control_block = TRY(heap.allocate_pages(0));
+    ScopeGuard free_control{[&] { heap.free_pages(control_block, 0); }};
+    FpuState* fpu = TRY(FpuState::create(guest));
+    ScopeGuard free_fpu{[&] { fpu->destroy(guest); }};
+    void* memory = TRY(heap.allocate(sizeof(Vcpu)));
+    free_state.dismiss();
+    free_control.dismiss();
+    free_fpu.dismiss();
+    Vcpu* vcpu = new (memory) Vcpu{guest, cpu, state_memory, control_block, fpu};
+    cross_cpu::run_on(
+        cpu, [](void* made) { vcpu_backend().create(*static_cast<Vcpu*>(made)); }, vcpu);
+    return vcpu;
+}
+
+Range Vcpu::state_memory() const {
+    return *Range::create(physical_of(state_memory_).value(), abi::vcpu_state_memory_bytes);
+}
+
+void Vcpu::bind(uint64_t portal_word, const Portal& portal) {
+    // Read once: the page is the monitor's to change at any time.
+    const volatile abi::VcpuConfiguration& configuration = page().configuration;
+    for (size_t reason = 0; reason < static_cast<size_t>(abi::ExitReason::Count); ++reason)
+        groups_[reason] = configuration.groups[reason] & abi::all_vcpu_state_groups;
+    absorb_ = configuration.absorb;
+    portal_word_ = portal_word;
+    hardware_.host_space = portal.handler().domain().space().root();
+    vcpu_backend().set_host_space(*this, hardware_.host_space);
+    if (phase_ != Phase::InExit) return;
+    // The exit at hand goes to the new portal: whoever works on it replies to nobody.
+    if (state() == State::InCall) leave_call();
+    if (state() == State::Waiting || state() == State::InCall) make_ready();
+}
+
+abi::Result<void> Vcpu::pull(uint32_t groups) {
+    if (phase_ != Phase::InExit || state() != State::InCall) return Status::Busy;
+    vcpu_backend().load(*this);
+    save_groups(groups & abi::all_vcpu_state_groups);
+    vcpu_backend().leave();
+    return {};
+}
+
+void Vcpu::post(uint8_t vector, PostKind kind) {
+    if (kind == PostKind::Nmi) {
+        notify(Event::Nmi);
+        return;
+    }
+    apic_.post(vector, kind == PostKind::FixedLevel);
+    notify(Event::Interrupt);
+}
+
+void Vcpu::notify(uint32_t event) {
+    const uint32_t before = events_.fetch_or(event);
+    switch (activity_.load()) {
+        case Activity::InGuest:
+            // Whoever set the bit first has kicked it out.
+            if ((before & event) == 0 && cpu() != Cpu::current().id) cross_cpu::kick(cpu());
+            break;
+        case Activity::Parked:
+            Scheduler::wake_from_anywhere(*this);
+            break;
+        case Activity::InKernel:
+            break;
+    }
+}
+
+void Vcpu::woken() {
+    const bool parked = phase_ == Phase::Parked || phase_ == Phase::ParkedUntilRecall;
+    if (parked && state() == State::Waiting && parking_is_over()) make_ready();
+}
+
+/// Whether something came that ends the parking. Forgets the note of an interrupt first, then looks for one.
+bool Vcpu::parking_is_over() {
+    const uint32_t events = events_.fetch_and(~Event::Interrupt);
+    if ((events & Event::Recall) != 0) return true;
+    if (phase_ == Phase::ParkedUntilRecall) return false;
+    if ((events & Event::Nmi) != 0) return true;
+    return interrupts_enabled_ && apic_.deliverable().has_value();
+}
+
+void Vcpu::resume() {
+    if (phase_ == Phase::InExit) {
+        set_state(State::Ready);
+        send_exit();
+    }
+    if (phase_ != Phase::Running) {
+        activity_.exchange(Activity::Parked);
+        if (!parking_is_over()) leave_to_scheduler();
+        events_.fetch_or(Event::Interrupt);  // judged anew on the way into the guest
+        set_phase(Phase::Running);
+    }
+    follow_spaces();
+    enter_guest();
+}
+
+void Vcpu::leave_to_scheduler() {
+    Scheduler& scheduler = Scheduler::current();
+    set_state(State::Waiting);
+    scheduler.block_running(*this);
+    scheduler.leave_kernel();
+}
+
+/// What may have changed while other code ran on this CPU: translations of the guest, the monitor's existence. Both
+/// are followed by a broadcast that makes guests exit, so testing here is soon enough (graveyard.hpp).
+void Vcpu::follow_spaces() {
+    VcpuBackend& backend = vcpu_backend();
+    backend.load(*this);
+    if (const uint64_t now = domain().space().flush_generation(); now != flush_generation_) [[unlikely]] {
+        flush_generation_ = now;
+        backend.flush_guest_translations(*this);
+    }
+    if (ObjectTable::find(portal_word_) == nullptr && hardware_.host_space != kernel_root()) [[unlikely]] {
+        hardware_.host_space = kernel_root();
+        backend.set_host_space(*this, hardware_.host_space);
+    }
+}
+
+void Vcpu::enter_guest() {
+    fpu::prepare_for_guest(*fpu_);
+    activity_.exchange(Activity::InGuest);
+    go_on();
+}
+
+void Vcpu::go_on() {
+    while (events_.load(std::memory_order_relaxed) != 0) [[unlikely]] take_events();
+    vcpu_backend().enter(*this);
+    __builtin_unreachable();  // the compiler does not believe it of a virtual function
+}
+
+void Vcpu::take_events() {
+    VcpuBackend& backend = vcpu_backend();
+    const uint32_t events = events_.exchange(0);
+    if ((events & Event::Recall) != 0) {
+        events_.fetch_or(events & ~Event::Recall);
+        backend.note_position(*this);
+        on_other(abi::ExitReason::Recall);
+    }
+    if ((events & Event::Nmi) != 0) backend.deliver_nmi(*this);
+    if ((events & Event::Interrupt) != 0) backend.deliver_interrupts(*this);
+}
+
+void Vcpu::on_interrupt() { Scheduler::current().leave_kernel(); }
+
+void Vcpu::retire() {
+    while (VirtualInterrupt* interrupt = virtual_interrupts_.front()) interrupt->lose_target();
+    Scheduler::current().timers().cancel(timer_);
+    vcpu_backend().destroy(*this);
+    retired_ = true;
+    leave_chains();
+}
+
+void Vcpu::release() {
+    // One that never got a capability was never retired, but has been loaded on its CPU.
+    if (!retired_) {
+        cross_cpu::run_on(cpu(), [](void* unused) { vcpu_backend().destroy(*static_cast<Vcpu*>(unused)); }, this);
+    }
+    fpu_->destroy(domain());
+    domain().heap().free_pages(hardware_.control_block, 0);
+    domain().heap().free_pages(state_memory_, state_memory_order);
+}
+
+}  // namespace bulkhead::kernel

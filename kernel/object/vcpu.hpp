@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// A virtual CPU of a guest domain, bound to one CPU. An exit the kernel does not absorb is a portal call to its
+// monitor; it has a sequence number and is not over before a reply that names it (include/abi/vcpu.hpp).
+//
+// What is pending (interrupts, NMI, recall) may come from any CPU: the poster writes it down, sets a bit of `events_`,
+// and then looks at `activity_`: a running guest is kicked out, a parked one woken. The vCPU announces its activity
+// first and tests the bits afterwards, so one of the two always sees the other and no wake-up is lost.
+//
+// Concurrency: on its CPU with interrupts off, but `post`, `recall` and `state_memory`.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "abi/calls.hpp"
+#include "abi/vcpu.hpp"
+#include "base/range.hpp"
+#include "kernel/arch/x86_64/fpu.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
+#include "kernel/object/execution_context.hpp"
+#include "kernel/object/virtual_apic.hpp"
+#include "kernel/object/virtual_interrupt.hpp"
+#include "kernel/schedule/timer_queue.hpp"
+
+namespace bulkhead::kernel {
+
+class Vcpu final : public ExecutionContext {
+  public:
+    static constexpr abi::ObjectType object_type = abi::ObjectType::Vcpu;
+
+    /// Makes a vCPU of a guest domain, in INIT state, with its state memory. Under the configuration lock.
+    static abi::Result<Vcpu*> create(Domain& guest, uint32_t cpu);
+    /// Physical memory of the state page and the virtual-APIC page. A memory object for it is derived from the vCPU.
+    Range state_memory() const;
+
+    /// System calls BindVcpu, RecallVcpu, PullVcpuState; `bind` and `pull` on the vCPU's CPU, `recall` anywhere.
+    void bind(uint64_t portal_word, const class Portal& portal);
+    void recall() { notify(Event::Recall); }
+    abi::Result<void> pull(uint32_t groups);
+    /// Makes an event pending, from any CPU.
+    void post(uint8_t vector, abi::PostKind kind);
+    static bool valid_vector(uint64_t vector) { return vector >= 16 && vector <= 255; }
+
+    uint64_t portal_word() const { return portal_word_; }
+    [[noreturn]] void resume() override;
+    void finish_call(abi::Status status, const abi::Registers& reply) override;
+    void woken() override;
+    void retire() override;
+    void release() override;
+    size_t size_bytes() const override { return sizeof *this; }
+
+    // For the back-ends: exits, decoded. The instruction's position and length are in `hardware()`.
+    VcpuHardware& hardware() { return hardware_; }
+    VirtualApic& apic() { return apic_; }
+    FpuState& fpu() { return *fpu_; }
+
+    [[noreturn]] void on_cpuid();
+    [[noreturn]] void on_msr_read(uint32_t index);
+    [[noreturn]] void on_msr_write(uint32_t index, uint64_t value);
+    [[noreturn]] void on_port(uint64_t access, bool in);
+    [[noreturn]] void on_hypercall();
+    [[noreturn]] void on_hlt();
+    [[noreturn]] void on_xsetbv(uint32_t index, uint64_t value);
+    [[noreturn]] void on_end_of_interrupt(uint8_t vector);
+    /// An external interrupt ended the guest's turn and has been handled.
+    [[noreturn]] void on_interrupt();
+    /// The guest can take what it could not take before.
+    [[noreturn]] void on_interrupt_window();
+    [[noreturn]] void on_nmi_window();
+    /// Anything else, with the words its reason has.
+    [[noreturn]] void on_other(abi::ExitReason reason, uint64_t first = 0, uint64_t second = 0);
+    /// The exit was dealt with in the kernel: on with the guest.
+    [[noreturn]] void go_on();
+    /// The same, counted.
+    [[noreturn]] void absorbed(abi::ExitReason reason);
+
+    static constexpr uint32_t cpuid_osxsave_bit = 63;
+    void set_osxsave(bool enabled) { osxsave_ = enabled; }
+
+  private:
+    friend class VirtualInterrupt;
+    enum class Phase : uint8_t { InExit, Running, Parked, ParkedUntilRecall };
+    enum class Activity : uint8_t { InKernel, InGuest, Parked };
+    struct Event {
+        static constexpr uint32_t Interrupt = 1 << 0;
+        static constexpr uint32_t Nmi = 1 << 1;
+        static constexpr uint32_t Recall = 1 << 2;
+    };
+
+    Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block, FpuState* fpu);
+
+    abi::VcpuStatePage& page() const { return *static_cast<abi::VcpuStatePage*>(state_memory_); }
+    void notify(uint32_t event);
+    void set_phase(Phase phase) { phase_ = phase; }
+    [[noreturn]] void deliver(abi::ExitReason reason);
+    void prepare_exit(abi::ExitReason reason);
+    [[noreturn]] void send_exit();
+    [[noreturn]] void enter_guest();
+    [[noreturn]] void leave_to_scheduler();
+    [[noreturn]] void skip_and_go_on(abi::ExitReason reason);
+    void take_events();
+    bool parking_is_over();
+    void follow_spaces();
+    void count(abi::ExitReason reason);
+
+    void apply(const abi::Registers& reply);
+    void set_results(const abi::Registers& reply);
+    void save_groups(uint32_t groups);
+    [[nodiscard]] bool load_groups(uint32_t groups);
+    uint64_t read_entry(const StateEntry& entry);
+    bool write_entry(const StateEntry& entry);
+    void set_timer(uint64_t deadline, uint64_t vector);
+    void write_guest_deadline(uint64_t guest_tsc);
+    static void timer_expired(Deadline& deadline);
+    void refuse_state(uint64_t raw_reason, uint64_t detail);
+
+    VcpuHardware hardware_;
+    Phase phase_ = Phase::InExit;
+    abi::ExitReason reason_ = abi::ExitReason::Startup;
+    bool osxsave_ = false;
+    bool interrupts_enabled_ = false;  // while parked: whether an interrupt may end it
+    uint8_t timer_vector_ = 0;
+    uint32_t absorb_ = 0;
+    std::atomic<uint32_t> events_{0};
+    std::atomic<Activity> activity_{Activity::InKernel};
+    uint32_t valid_groups_ = 0;
+    uint64_t sequence_ = 1;  // Startup
+    uint64_t portal_word_ = 0;
+    uint64_t flush_generation_ = 0;  // of the guest's space, as of the last flush here
+    abi::Registers exit_{};          // the words of the exit at hand
+    uint32_t groups_[static_cast<size_t>(abi::ExitReason::Count)] = {};
+    void* state_memory_;
+    VirtualApic apic_;
+    FpuState* fpu_;
+    Deadline timer_;
+    uint64_t guest_deadline_ = 0;    // as the guest wrote it, while armed
+    bool retired_ = false;
+    IntrusiveList<VirtualInterrupt, &VirtualInterrupt::target_hook_> virtual_interrupts_;  // configuration lock
+};
+
+}  // namespace bulkhead::kernel
