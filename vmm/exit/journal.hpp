@@ -46,6 +46,7 @@ struct Effect {
         PostFixedLevel,  ///< vector to vCPU, level
         PostNmi,
         Recall,        ///< make the vCPU exit: it has INIT, SIPI or a stop pending
+        ClearInService,  ///< vCPU's EOI of `vector`, on its virtual-APIC page
         ConsoleReady,  ///< the UART has output for the console, or wants to know about room
         ServiceWake,   ///< the monitor's own thread has a new deadline
         EndMachine,    ///< `vector` is a MachineEnd, `value` a detail for the log
@@ -59,11 +60,13 @@ struct Effect {
 inline constexpr std::size_t max_effects = 32;
 using EffectList = StaticVector<Effect, max_effects>;
 
-/// What is replied: words as they go into registers, their meaning is the exit handler's.
+/// What is replied: words as they go into registers, and how the state page changes. Their meaning is the exit
+/// handler's (exit_handler.cpp).
 struct ExitResult {
     uint32_t label = 0;
-    uint32_t kind = 0;  ///< how the state page is to be changed; the exit handler's
-    std::array<uint64_t, 10> words{};
+    uint32_t reserved = 0;
+    std::array<uint64_t, 8> words{};
+    std::array<uint64_t, 16> page_change{};
 };
 
 /// Lies in the device-state memory; trivially copyable, zero is a valid fresh record.

@@ -56,13 +56,14 @@ void write_init_state(abi::VcpuStatePage& page) {
     page.gdtr = page.idtr = {0, real_mode_limit, 0};
     page.cr0 = init_cr0;
     page.cr2 = page.cr3 = page.cr4 = page.efer = 0;
+    page.xcr0 = 1;
     page.dr0 = page.dr1 = page.dr2 = page.dr3 = 0;
     page.dr6 = init_dr6;
     page.dr7 = init_dr7;
     page.interruptibility = 0;
 }
 
-/// INIT leaves XCR0, PAT, the TSC and the system-call MSRs alone.
+/// INIT leaves PAT, the TSC and the system-call MSRs alone.
 constexpr abi::VcpuStateGroups init_groups = abi::VcpuStateGroups{Group::GeneralRegisters} | Group::InstructionPointer |
                                              Group::CodeSegments | Group::DataSegments | Group::SystemSegments |
                                              Group::ControlRegisters | Group::DebugRegisters | Group::Interruptibility;
@@ -84,7 +85,6 @@ void write_linux_state(abi::VcpuStatePage& page, const LinuxEntry& entry) {
     page.cr3 = entry.page_table.value();
     page.cr4 = boot_cr4;
     page.efer = boot_efer;
-    page.xcr0 = 1;
     page.pat = init_pat;
 }
 

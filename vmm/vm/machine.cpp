@@ -32,7 +32,7 @@ CpuidTable make_cpuid(unsigned index, const MachineConfiguration& configuration,
 
 Machine::Vcpu::Vcpu(unsigned index, Machine& machine, volatile uint32_t* apic_page)
     : apic{index, machine.state_.vcpus[index].apic, machine.slot_, VirtualApicPage{apic_page}, machine.fabric_,
-           machine.outside_, machine.environment_.time},
+           machine, machine.environment_.time},
       lifecycle{machine.state_.vcpus[index].lifecycle, machine.slot_},
       clock{machine.state_.vcpus[index].clock, machine.state_.clock_base, machine.slot_, machine.memory_,
             machine.environment_.time},
@@ -48,18 +48,17 @@ Machine::Machine(DeviceMemory& state, const GuestMemory& memory, std::span<volat
       memory_{memory},
       configuration_{configuration},
       environment_{environment},
-      outside_{slot_, environment.outside},
       service_journal_{state.service_journal, bytes_of(state)},
-      fabric_{outside_},
+      fabric_{*this},
       ioapic_{state.ioapic, slot_, fabric_},
       rtc_{state.rtc, slot_, environment.time},
-      power_{state.power, slot_, ioapic_, Layout::event_line, outside_},
+      power_{state.power, slot_, ioapic_, Layout::event_line, *this},
       sleep_ports_{power_},
       post_port_{power_, PowerPorts::post},
       fast_reset_port_{power_, PowerPorts::fast_reset},
       reset_port_{power_, PowerPorts::reset_control},
       debug_exit_port_{power_, PowerPorts::debug_exit},
-      uart_{state.uart, state.uart_output, state.uart_input, slot_, ioapic_, Layout::com1_line, outside_},
+      uart_{state.uart, state.uart_output, state.uart_input, slot_, ioapic_, Layout::com1_line, *this},
       host_bridge_{state.host_bridge, slot_},
       ports_{environment.log},
       mmio_{environment.log} {
@@ -134,7 +133,27 @@ void Machine::commit(Journal& journal, const ExitResult& result) {
 }
 
 void Machine::perform_effects(const Journal& journal) {
-    for (const Effect& effect : journal.effects()) environment_.outside.perform(effect);
+    for (const Effect& effect : journal.effects()) perform_now(effect);
+}
+
+void Machine::perform(const Effect& effect) {
+    Journal* journal = slot_.current();
+    if (journal == nullptr || !journal->add(effect)) perform_now(effect);
+}
+
+void Machine::perform_now(const Effect& effect) {
+    if (effect.kind != Effect::Kind::ClearInService) {
+        environment_.outside.perform(effect);
+    } else if (effect.vcpu < configuration_.vcpu_count) {
+        vcpus_[effect.vcpu]->apic.clear_in_service(effect.vector);
+    }
+}
+
+void Machine::end(MachineEnd why, std::string_view line) {
+    environment_.log.line(line);
+    end_line_ = Line{};
+    end_line_.text(line);
+    power_.end(why);
 }
 
 uint64_t Machine::periodic_ticks(uint64_t now_tsc) {

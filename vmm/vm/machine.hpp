@@ -16,6 +16,7 @@
 #include "vmm/loader/linux.hpp"
 #include "vmm/vm/device_memory.hpp"
 #include "vmm/vm/guest_memory.hpp"
+#include "vmm/vm/line.hpp"
 
 namespace bulkhead::vmm {
 
@@ -34,21 +35,7 @@ struct MachineConfiguration {
     bool invpcid = false;
 };
 
-/// Effects go into the journal that is open, or out at once if none is.
-class JournalledOutside final : public Outside {
-  public:
-    JournalledOutside(JournalSlot& slot, Outside& real) : slot_{slot}, real_{real} {}
-    void perform(const Effect& effect) override {
-        Journal* journal = slot_.current();
-        if (journal == nullptr || !journal->add(effect)) real_.perform(effect);
-    }
-
-  private:
-    JournalSlot& slot_;
-    Outside& real_;
-};
-
-class Machine {
+class Machine final : private Outside {
   public:
     /// `apic_pages`: the virtual-APIC page of each vCPU.
     Machine(DeviceMemory& state, const GuestMemory& memory, std::span<volatile uint32_t* const> apic_pages,
@@ -83,7 +70,6 @@ class Machine {
     UartOutput& uart_output() { return state_.uart_output; }
     UartInput& uart_input() { return state_.uart_input; }
     Log& log() { return environment_.log; }
-    Outside& outside() { return outside_; }
 
     /// Opens a transaction of a journal: all state changes go into it until it ends with commit.
     void begin(Journal& journal, uint64_t sequence);
@@ -101,9 +87,16 @@ class Machine {
     }
     /// Posts periodic timer ticks that are due; returns when the next one is (host TSC), or no_timer.
     uint64_t periodic_ticks(uint64_t now_tsc);
+    /// Stops the machine, with a line that says why; parks of the vCPUs are up to their exits.
+    void end(MachineEnd why, std::string_view line);
     bool ended() const { return state_.power.ending != 0; }
+    MachineEnd end_reason() const { return static_cast<MachineEnd>(state_.power.ending - 1); }
+    std::string_view end_line() const { return end_line_.view(); }
 
   private:
+    /// What the models want done: goes into the open journal, or out at once if none is open.
+    void perform(const Effect& effect) override;
+    void perform_now(const Effect& effect);
     void connect();
 
     DeviceMemory& state_;
@@ -111,7 +104,6 @@ class Machine {
     MachineConfiguration configuration_;
     MachineEnvironment environment_;
     JournalSlot slot_;
-    JournalledOutside outside_;
     Journal service_journal_;
     InterruptFabric fabric_;
     Ioapic ioapic_;
@@ -125,6 +117,7 @@ class Machine {
     PortMap ports_;
     MmioMap mmio_;
     std::array<std::optional<Vcpu>, max_vcpus> vcpus_;
+    Line end_line_;
 };
 
 }  // namespace bulkhead::vmm

@@ -195,6 +195,8 @@ TEST_F(ApicTest, XapicPageAndEoi) {
     cpus[0]->page[(0x180 + 0x30) / 4] = 2;
     apic(0).write_page(0xb0, 0, 0);
     EXPECT_EQ(outside.count(Kind::PostFixedLevel), 2u);
+    EXPECT_EQ(outside.count(Kind::ClearInService), 1u);
+    apic(0).clear_in_service(0x61);
     EXPECT_EQ(cpus[0]->page[(0x100 + 0x30) / 4], 0u);
     EXPECT_TRUE(apic(0).take_page_change());
     apic(0).write_page(0x80, 0x30, 0);

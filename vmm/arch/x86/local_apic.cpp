@@ -326,7 +326,8 @@ void LocalApic::raise_error(uint32_t bit) {
 void LocalApic::end_of_interrupt() {
     const auto vector = page_.highest(VirtualApicPage::Isr);
     if (!vector) return;
-    page_.clear(VirtualApicPage::Isr, *vector);
+    // Clearing "the highest bit" twice would end two interrupts, so it waits for the commit and names the vector.
+    outside_.perform({.kind = Effect::Kind::ClearInService, .vcpu = static_cast<uint8_t>(index_), .vector = *vector});
     page_changed_ = true;
     if (page_.test(VirtualApicPage::Tmr, *vector)) fabric_.broadcast_end_of_interrupt(*vector);
 }

@@ -98,6 +98,8 @@ class LocalApic {
     /// What the exit must tell the kernel: a changed timer; that TPR or ISR on the page changed. Reading resets.
     std::optional<TimerSetting> take_timer_change();
     bool take_page_change();
+    /// The effect of an EOI on the xAPIC's page; may be repeated.
+    void clear_in_service(uint8_t vector) { page_.clear(VirtualApicPage::Isr, vector); }
     /// Vector for deadline-timer writes that the kernel absorbs, 0 if there shall be no interrupt.
     uint8_t deadline_vector() const;
 

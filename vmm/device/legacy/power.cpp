@@ -55,7 +55,7 @@ void Power::write_fast_reset(uint8_t value) {
 }
 
 void Power::end(MachineEnd why, uint64_t detail) {
-    state_.change().ending = 1;
+    if (state_->ending == 0) state_.change().ending = static_cast<uint8_t>(static_cast<uint8_t>(why) + 1);
     outside_.perform({.kind = Effect::Kind::EndMachine, .vector = static_cast<uint8_t>(why), .value = detail});
 }
 

@@ -30,7 +30,7 @@ struct PowerState {
     uint32_t events;
     uint8_t sleep_status;
     uint8_t reset_control;
-    uint8_t ending;  ///< the end has been asked for; further requests change nothing
+    uint8_t ending;  ///< 0: no; else one more than the MachineEnd that was asked for first
     uint8_t post_code;
 };
 
