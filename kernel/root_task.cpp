@@ -11,6 +11,7 @@
 #include "kernel/arch/x86_64/fpu.hpp"
 #include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/debug/log.hpp"
 #include "kernel/memory/kernel_pages.hpp"
 #include "kernel/object/create.hpp"
@@ -131,6 +132,8 @@ const BootModule* find_module(const BootInformation& boot, std::string_view name
 void start_scheduling(Cpu& cpu) {
     Scheduler::initialise(cpu);
     enable_system_calls(cpu);
+    fpu::initialize_cpu();
+    initialize_virtualization();
 }
 
 }  // namespace
@@ -148,6 +151,8 @@ void start_scheduling(Cpu& cpu) {
         system_halt(1);
     }
     ObjectTable::initialise();
+    fpu::detect();
+    detect_virtualization();
     make_stub_page({.tsc_hz = boot.tsc_hz,
                     .cpu_count = cpu_count(),
                     .vendor = cpu_features().vendor,

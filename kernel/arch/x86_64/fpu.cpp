@@ -68,12 +68,18 @@ struct FpuControl {
     static void load(PerCpu& cpu, FpuState& next) {
         if (cpu.loaded == &next) return;
         set_task_switched(cpu, false);
+        if (cpu.loaded != nullptr) follow(cpu, *cpu.loaded);
         set_xcr0(cpu, components);
         if (cpu.loaded != nullptr) save(*cpu.loaded);
         restore(next);
         cpu.loaded = &next;
         next.loaded_on_ = Cpu::current().id;
         set_xcr0(cpu, next.xcr0_);
+    }
+    static void follow(PerCpu& cpu, FpuState& state) {
+        if (cpu.loaded != &state || !cpu_features().xsave) return;
+        cpu.xcr0 = read_xcr0();
+        state.xcr0_ = cpu.xcr0 & components;
     }
     static void forget(void* state) {
         PerCpu& cpu = current();
@@ -122,6 +128,7 @@ void FpuState::destroy(Domain& payer) {
     payer.heap().free(this, sizeof *this + FpuControl::area_bytes);
 }
 
+void FpuState::follow_cpu() { FpuControl::follow(FpuControl::current(), *this); }
 bool FpuState::set_xcr0(uint64_t value) { return FpuControl::change_xcr0(*this, value); }
 
 namespace fpu {

@@ -25,6 +25,8 @@ class alignas(64) FpuState {
     void destroy(Domain& payer);
 
     uint64_t xcr0() const { return xcr0_; }
+    /// Takes over an XCR0 the loaded guest has set by itself: QEMU's AMD-V does not intercept XSETBV.
+    void follow_cpu();
     /// Takes a value `fpu::valid_xcr0` accepts. False if the CPU refused it all the same.
     [[nodiscard]] bool set_xcr0(uint64_t value);
 

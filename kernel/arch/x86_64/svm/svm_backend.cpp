@@ -165,6 +165,7 @@ void SvmBackend::begin_state_access(Vcpu& vcpu, uint32_t groups) {
         save_debug_registers(vcpu.hardware().resident);
         cpu.resident = vcpu.hardware().resident;
     }
+    vcpu.fpu().follow_cpu();
     // What VMSAVE stores has to be in the VMCB; the next entry loads it from there.
     leave();
 }

@@ -83,6 +83,7 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
         case SvmExit::Cpuid:
             note_instruction(vcpu, UnprefixedLength::cpuid);
             vcpu.set_osxsave(x86::Cr4::XsaveEnable::read(vmcb.cr4));
+            vcpu.fpu().follow_cpu();
             vcpu.on_cpuid();
         case SvmExit::Msr:
         case SvmExit::Xsetbv: {
