@@ -3,6 +3,7 @@
 
 #include "base/address.hpp"
 #include "runtime/address_space.hpp"
+#include "servers/init/say.hpp"
 
 namespace bulkhead::init {
 
@@ -24,7 +25,9 @@ Module Modules::find(std::string_view name) {
         const uint64_t size = align_up(module->size_bytes, page_size_bytes);
         const auto place = runtime::allocate_addresses(size);
         if (!place.ok()) return {};
-        if (!memory.map(place.value(), 0, size, runtime::read_only).ok()) {
+        const auto mapped = memory.map(place.value(), 0, size, runtime::read_only);
+        if (!mapped.ok()) {
+            say("cannot map boot module {}: {}", name, mapped.error());
             runtime::release_addresses(place.value(), size);
             return {};
         }

@@ -72,6 +72,7 @@ void Supervisor::start(Component& component) {
         give_up(component);
         return;
     }
+    say("{}: started", component.name());
     connect_all(component);
 }
 
