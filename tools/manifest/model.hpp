@@ -82,7 +82,7 @@ struct VirtualMachine {
     Place console_place;
     Schedule schedule{.priority = 50};
     protocol::VmPolicy on_power_off = protocol::VmPolicy::HaltSystem;
-    protocol::VmPolicy on_failure = protocol::VmPolicy::Stop;
+    protocol::VmPolicy on_failure = protocol::VmPolicy::HaltSystem;
     protocol::VmPolicy on_reset = protocol::VmPolicy::Restart;
     RestartRule restart;
     Name monitor_program{"vmm", {}};
