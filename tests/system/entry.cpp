@@ -65,7 +65,7 @@ SYSTEM_TEST(flags_set_on_entry) {
 
 SYSTEM_TEST(single_stepping_into_the_stub) {
     const Outcome outcome = probe(null_with_flags, plain | trap_flag);
-    EXPECT(outcome == debug_exception);
+    EXPECT_FAULT(outcome, debug_exception);
     EXPECT_EQ(outcome.frame.rflags & trap_flag, trap_flag);
     EXPECT_OK(invoke(abi::Null{}));
 }
@@ -73,7 +73,7 @@ SYSTEM_TEST(single_stepping_into_the_stub) {
 SYSTEM_TEST(sysenter_outside_the_stub) {
     const Outcome outcome = probe(own_sysenter, plain);
     if (is_amd()) {
-        EXPECT(outcome == invalid_opcode);
+        EXPECT_FAULT(outcome, invalid_opcode);
     } else {
         EXPECT(!outcome.faulted);
     }
@@ -114,7 +114,7 @@ SYSTEM_TEST(bad_stacks_on_entry) {
     }
 }
 
-SYSTEM_TEST(no_other_gate) { EXPECT(probe(int_entry, 0) == general_protection); }
+SYSTEM_TEST(no_other_gate) { EXPECT_FAULT(probe(int_entry, 0), general_protection); }
 
 SYSTEM_TEST(calls_at_the_end_of_the_address_space) {
     MappedMemory m = NEEDED(take_mapped_memory(4096));

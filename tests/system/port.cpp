@@ -38,22 +38,23 @@ PROBE_FUNCTION(read_port_string, "mov %edi, %edx\n\tsub $64, %rsp\n\tmov %rsp, %
 }  // namespace
 
 SYSTEM_TEST(ports_fault_until_they_are_mapped) {
-    EXPECT(probe_port_read(post_port) == general_protection);
-    EXPECT(probe_port_read(0) == general_protection);
-    EXPECT(probe_port_read(0xffff) == general_protection);
+    EXPECT_FAULT(probe_port_read(post_port), general_protection);
+    EXPECT_FAULT(probe_port_read(0), general_protection);
+    EXPECT_FAULT(probe_port_read(0xffff), general_protection);
     runtime::Ports one = NEEDED(all_ports.derive(post_port, 1));
-    EXPECT(probe_port_read(post_port) == general_protection);
+    EXPECT_FAULT(probe_port_read(post_port), general_protection);
     EXPECT_OK(one.map());
     for (uint32_t cpu = 0; cpu < root().cpu_count; ++cpu) {
         EXPECT(!probe_port_read(post_port, cpu).faulted);
-        EXPECT(probe_port_read(post_port - 1, cpu) == general_protection);
-        EXPECT(probe_port_read(post_port + 1, cpu) == general_protection);
+        EXPECT_FAULT(probe_port_read(post_port - 1, cpu), general_protection);
+        EXPECT_FAULT(probe_port_read(post_port + 1, cpu), general_protection);
         // A wider access needs all its ports.
-        EXPECT(probe(read_port_16, post_port, cpu) == general_protection);
-        EXPECT(probe(read_port_32, post_port, cpu) == general_protection);
+        EXPECT_FAULT(probe(read_port_16, post_port, cpu), general_protection);
+        EXPECT_FAULT(probe(read_port_32, post_port, cpu), general_protection);
     }
     EXPECT_OK(one.destroy());
-    for (uint32_t cpu = 0; cpu < root().cpu_count; ++cpu) EXPECT(probe_port_read(post_port, cpu) == general_protection);
+    for (uint32_t cpu = 0; cpu < root().cpu_count; ++cpu)
+        EXPECT_FAULT(probe_port_read(post_port, cpu), general_protection);
 }
 
 SYSTEM_TEST(the_last_ports) {
@@ -61,15 +62,15 @@ SYSTEM_TEST(the_last_ports) {
     EXPECT_OK(last.map());
     EXPECT(!probe_port_read(0xffff).faulted);
     EXPECT(!probe_port_read(0xfff8).faulted);
-    EXPECT(probe_port_read(0xfff7) == general_protection);
+    EXPECT_FAULT(probe_port_read(0xfff7), general_protection);
     EXPECT(!probe(read_port_32, 0xfffc).faulted);
-    EXPECT(probe(read_port_16, 0xffff) == general_protection);
+    EXPECT_FAULT(probe(read_port_16, 0xffff), general_protection);
     EXPECT_OK(last.destroy());
-    EXPECT(probe_port_read(0xffff) == general_protection);
+    EXPECT_FAULT(probe_port_read(0xffff), general_protection);
 }
 
 SYSTEM_TEST(string_access_to_ports) {
-    EXPECT(probe(read_port_string, post_port) == general_protection);
+    EXPECT_FAULT(probe(read_port_string, post_port), general_protection);
     runtime::Ports one = NEEDED(all_ports.derive(post_port, 1));
     EXPECT_OK(one.map());
     EXPECT(!probe(read_port_string, post_port).faulted);
@@ -82,11 +83,11 @@ SYSTEM_TEST(overlapping_port_ranges) {
     EXPECT_OK(a.map());
     EXPECT_OK(b.map());
     EXPECT_OK(a.destroy());
-    EXPECT(probe_port_read(0x81) == general_protection);
+    EXPECT_FAULT(probe_port_read(0x81), general_protection);
     EXPECT(!probe_port_read(0x82).faulted);
     EXPECT(!probe_port_read(0x85).faulted);
     EXPECT_OK(b.destroy());
-    EXPECT(probe_port_read(0x82) == general_protection);
+    EXPECT_FAULT(probe_port_read(0x82), general_protection);
 }
 
 SYSTEM_TEST(ports_of_another_domain) {
@@ -108,7 +109,7 @@ SYSTEM_TEST(ports_of_another_domain) {
     NEEDED(child.start(Shared::run, &shared, low_priority, cpu));
     EXPECT(eventually([&] { return shared.reads.load() > 100; }));
     // The test's own domain has none of it, though it shares the CPU.
-    EXPECT(probe_port_read(post_port, cpu) == general_protection);
+    EXPECT_FAULT(probe_port_read(post_port, cpu), general_protection);
     EXPECT_OK(one.destroy());
     runtime::sleep_for(ns_per_ms);
     const unsigned reads = shared.reads;

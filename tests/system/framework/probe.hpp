@@ -32,6 +32,17 @@ inline constexpr uint32_t general_protection = 13;
 inline constexpr uint32_t page_fault = 14;
 inline constexpr uint32_t alignment_check = 17;
 
+/// Checks that an attempt faulted with a vector.
+inline void expect_fault(const Outcome& outcome, uint32_t vector, const char* text, const char* file, unsigned line) {
+    if (outcome == vector) return;
+    char why[200];
+    const auto fault = outcome.faulted ? runtime::format_into(why, "{}: vector {} at {x}, not {}", text, outcome.vector,
+                                                              outcome.frame.rip, vector)
+                                       : runtime::format_into(why, "{}: no fault, not {}", text, vector);
+    record_failure(file, line, fault);
+}
+#define EXPECT_FAULT(outcome, vector) ::bulkhead::test::expect_fault((outcome), (vector), #outcome, __FILE__, __LINE__)
+
 /// Runs `function(argument)` on the probe thread, on a CPU. It must be able to end behind a fault: the handler
 /// continues at the address that RBX holds at the fault.
 Outcome probe(uint64_t (*function)(uint64_t argument), uint64_t argument, uint32_t cpu = 0);
