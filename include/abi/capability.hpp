@@ -105,9 +105,9 @@ struct MachineRight : Right {
 /// One slot of a capability space, one 64-bit word (section 2 of architecture.md). Zero is the empty slot.
 struct CapabilityWord {
     using Index = BitField<0, 22>;
-    using Generation = BitField<22, 24>;
-    using RightsField = BitField<46, rights_width, Rights>;
-    using Type = BitField<58, 6, ObjectType>;
+    using Generation = BitField<22, 22>;
+    using RightsField = BitField<44, rights_width, Rights>;
+    using Type = BitField<56, 6, ObjectType>;
 };
 
 }  // namespace bulkhead::abi

@@ -67,7 +67,7 @@ struct RootModule {
 };
 
 inline constexpr unsigned max_root_memories = 32;
-inline constexpr unsigned max_root_devices = 8;
+inline constexpr unsigned max_root_devices = 32;
 inline constexpr unsigned max_root_modules = 64;
 
 /// What the root task finds, read-only, at `root_information_address` (RDI at its start).

@@ -19,6 +19,9 @@ namespace bulkhead::kernel {
 
 class Object;
 
+/// The table's entries; a name the hand-laid paths can use.
+extern "C" std::atomic<uint64_t>* object_table_entries;
+
 class ObjectTable {
   public:
     /// Allocates the table from the kernel's page pool, about one entry for 512 bytes of the pool. Boot only.
@@ -32,21 +35,22 @@ class ObjectTable {
     /// The object a capability word names, or null if the word is empty or stale.
     static Object* find(uint64_t word) {
         uint32_t index = abi::CapabilityWord::Index::read(word);
-        uint64_t entry = entries_[index].load(std::memory_order_acquire);
+        uint64_t entry = object_table_entries[index].load(std::memory_order_acquire);
         if (Generation::read(entry) != abi::CapabilityWord::Generation::read(word)) return nullptr;
         return object_of(entry);
     }
     static uint32_t capacity() { return capacity_; }
 
-    /// An entry: the generation and the object's address in the direct map, in units of 64 bytes; in a free entry the
-    /// index of the next free one instead of an address. Entry 0 and generation 0 are never used.
-    using Location = BitField<0, 40>;
-    using Generation = BitField<40, 24>;
+    /// An entry: the generation, and bits 6..47 of the object's address, whose upper bits repeat bit 47; in a free entry
+    /// the index of the next free one instead. Entry 0 and generation 0 are never used.
+    using Location = BitField<0, 42>;
+    using Generation = BitField<42, 22>;
 
   private:
-    static Object* object_of(uint64_t entry);
+    static Object* object_of(uint64_t entry) {
+        return reinterpret_cast<Object*>(static_cast<int64_t>(entry << 22) >> 16);
+    }
 
-    static std::atomic<uint64_t>* entries_;
     static uint32_t capacity_;
     static uint32_t first_free_;
 };

@@ -193,7 +193,7 @@ void AddressSpace::flush() {
     cross_cpu::run_everywhere(
         [](void* self) {
             const auto& space = *static_cast<AddressSpace*>(self);
-            if (!space.is_guest() && loaded_root_table() == space.root_) load_root_table(space.root_);
+            if (!space.is_guest() && loaded_root_table() == space.root_) flush_loaded_root_table();
         },
         this);
 }

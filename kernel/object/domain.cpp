@@ -9,6 +9,8 @@
 #include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/object/port_range.hpp"
+#include "kernel/object/thread.hpp"
+#include "kernel/schedule/cross_cpu.hpp"
 
 namespace bulkhead::kernel {
 
@@ -79,6 +81,10 @@ abi::Result<void> Domain::initialise(uint32_t capability_slots) {
 abi::Result<void> Domain::allow_ports(PortRange& ports) {
     if (is_guest()) return abi::Status::BadArgument;
     if (io_permissions_ == nullptr) io_permissions_ = TRY(IoPermissions::create(heap_));
+    // The hand-laid paths switch no ports: they must leave this domain's threads alone before there are any.
+    for (Object& owned : owned_)
+        if (auto* thread = object_cast<Thread>(&owned); thread != nullptr) thread->note_ports();
+    cross_cpu::run_everywhere([](void*) {}, nullptr);
     if (port_ranges_.full()) return abi::Status::Busy;
     TRY(ports.attach(*this));
     (void)port_ranges_.push_back(&ports);

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/object/execution_context.hpp"
 
+#include "kernel/object/domain.hpp"
 #include "kernel/object/thread.hpp"
 #include "kernel/schedule/scheduler.hpp"
 
 namespace bulkhead::kernel {
 
-ExecutionContext::ExecutionContext(abi::ObjectType type, Domain& owner, uint32_t cpu)
-    : Object{type, &owner, nullptr}, cpu_{cpu} {}
+ExecutionContext::ExecutionContext(abi::ObjectType type, Domain& owner, uint32_t cpu, uint32_t slow_flags)
+    : Object{type, &owner, nullptr},
+      slow_flags_{slow_flags},
+      cpu_{static_cast<uint16_t>(cpu)},
+      space_root_{owner.space().root()},
+      slots_{owner.capabilities().slots()},
+      slot_count_{owner.capabilities().slot_count()} {}
 
 void ExecutionContext::make_ready() {
     state_ = State::Ready;

@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "abi/register.hpp"
+#include "base/address.hpp"
 #include "base/intrusive_list.hpp"
 #include "kernel/arch/x86_64/register_frame.hpp"
 #include "kernel/object/object.hpp"
@@ -74,7 +75,7 @@ class ExecutionContext : public Object {
     void leave_call();
 
   protected:
-    ExecutionContext(abi::ObjectType type, Domain& owner, uint32_t cpu);
+    ExecutionContext(abi::ObjectType type, Domain& owner, uint32_t cpu, uint32_t slow_flags);
     ~ExecutionContext() = default;
 
     friend class Scheduler;
@@ -82,11 +83,25 @@ class ExecutionContext : public Object {
     friend struct Ipc;
     friend struct FastPathLayout;
 
+    /// What keeps the hand-laid paths off: they serve contexts whose flags are zero (syscall_entry.S).
+    struct SlowFlag {
+        static constexpr uint32_t Vcpu = 1 << 0;
+        static constexpr uint32_t Fpu = 1 << 1;        // FPU registers to switch
+        static constexpr uint32_t Bases = 1 << 2;      // FS or GS base to switch
+        static constexpr uint32_t Ports = 1 << 3;      // an I/O bitmap to switch
+        static constexpr uint32_t Exception = 1 << 4;  // its call reports an exception
+        static constexpr uint32_t Deadline = 1 << 5;   // its call has a deadline
+    };
+    void set_slow_flag(uint32_t flag, bool on) { slow_flags_ = on ? slow_flags_ | flag : slow_flags_ & ~flag; }
+
     UserFrame frame_{};
-    /// Everything that keeps the hand-laid paths off; zero for a thread they may leave and enter. See fast_path.hpp.
+    // One word, so that the hand-laid paths test flags, state and CPU at once.
     uint32_t slow_flags_ = 0;
     State state_ = State::Ready;
-    const uint32_t cpu_;
+    const uint16_t cpu_;
+    PhysicalAddress space_root_;                   // of the domain, for the hand-laid paths
+    std::atomic<uint64_t>* slots_ = nullptr;       // likewise
+    uint64_t slot_count_ = 0;
     ExecutionContext* caller_ = nullptr;
     Thread* callee_ = nullptr;
     SchedulingContext* donated_ = nullptr;

@@ -23,17 +23,15 @@ void Graveyard::destroy(Object& object) {
 }
 
 void Graveyard::discard(Object& object) {
-    Domain& owner = *object.owner_;
-    owner.owned_.remove(object);
+    object.owner_->owned_.remove(object);
     if (object.source_ != nullptr) object.source_->derived_.remove(object);
-    object.release();
-    owner.heap().free(&object, object.size_bytes());
+    free(object);
 }
 
 void Graveyard::condemn(Object& object) {
     object.dying_ = true;
     ObjectTable::remove(object);
-    if (object.owner_ != nullptr) object.owner_->owned_.remove(object);
+    object.owner_->owned_.remove(object);
     if (object.source_ != nullptr) object.source_->derived_.remove(object);
     condemned_.push_back(object);
 }
@@ -67,16 +65,28 @@ void Graveyard::retire_all() {
     }
 }
 
-/// Last in, first out: what a domain owns goes before the domain, whose heap it came from.
+/// Domains go after everything else, the last condemned first: an object's owner, and its owner's parent, are there
+/// until the object is not.
 void Graveyard::free_all() {
-    while (Object* object = condemned_.back()) {
-        condemned_.remove(*object);
-        Domain* owner = object->owner_;
-        object->release();
-        // The memory of what dies with its owner goes with the owner's heap.
-        if (owner != nullptr) owner->heap().free(object, object->size_bytes());
+    IntrusiveList<Object, &Object::owned_hook_> domains;
+    while (Object* object = condemned_.pop_front()) {
+        if (object->type() == abi::ObjectType::Domain) {
+            domains.push_front(*object);
+        } else {
+            free(*object);
+        }
         let_interrupts_in();
     }
+    while (Object* domain = domains.pop_front()) {
+        free(*domain);
+        let_interrupts_in();
+    }
+}
+
+void Graveyard::free(Object& object) {
+    ObjectHeap& heap = object.owner_->heap();
+    object.release();
+    heap.free(&object, object.size_bytes());
 }
 
 }  // namespace bulkhead::kernel

@@ -28,6 +28,7 @@ class Graveyard {
     void condemn_dependents(Object& object);
     void retire_all();
     void free_all();
+    static void free(Object& object);
     static void grace();
 
     // Order of condemnation: sources before what is derived, domains before what they own.

@@ -19,7 +19,8 @@
 namespace bulkhead::kernel {
 
 Thread::Thread(Domain& owner, const Parameters& parameters, abi::MessageBuffer* buffer, FpuState* fpu)
-    : ExecutionContext{object_type, owner, parameters.cpu},
+    : ExecutionContext{object_type, owner, parameters.cpu,
+                       (parameters.uses_fpu ? SlowFlag::Fpu : 0) | (owner.io_permissions() != nullptr ? SlowFlag::Ports : 0)},
       message_buffer_{buffer},
       message_buffer_mapping_{*Range::create(parameters.message_buffer, page_size_bytes)},
       stack_{parameters.stack},
@@ -67,10 +68,12 @@ void Thread::resume() {
 
 void Thread::finish_call(abi::Status status, const abi::Registers& reply) {
     disarm_deadline();
-    if (in_exception_) {
+    if (in_exception()) {
         Ipc::finish_exception(*this, status, reply);
         return;
     }
+    // The hand-laid path of a call saved nothing but RSP: what else the stub page returns with is made here.
+    prepare_return_from_stub(frame());
     registers() = reply;
     frame().rax = abi::MessageTag::Call::write(reply[abi::Register::Rax], static_cast<uint8_t>(status));
 }
@@ -112,8 +115,15 @@ void Thread::abort_wait() {
     if (state() == State::Waiting) end_wait(abi::Status::Aborted, 0);
 }
 
-void Thread::arm_deadline(uint64_t time) { Scheduler::current().timers().arm(deadline_, time); }
-void Thread::disarm_deadline() { Scheduler::current().timers().cancel(deadline_); }
+void Thread::arm_deadline(uint64_t time) {
+    set_slow_flag(SlowFlag::Deadline, true);
+    Scheduler::current().timers().arm(deadline_, time);
+}
+
+void Thread::disarm_deadline() {
+    set_slow_flag(SlowFlag::Deadline, false);
+    Scheduler::current().timers().cancel(deadline_);
+}
 
 void Thread::deadline_passed(Deadline& deadline) {
     Thread& self = deadline.owner<Thread>();

@@ -51,7 +51,10 @@ class Thread final : public ExecutionContext {
     void set_bases(uint64_t fs_base, uint64_t gs_base) {
         fs_base_ = fs_base;
         gs_base_ = gs_base;
+        set_slow_flag(SlowFlag::Bases, (fs_base | gs_base) != 0);
     }
+    /// Its domain has ports from now on: they have to be switched with it.
+    void note_ports() { set_slow_flag(SlowFlag::Ports, true); }
     uint64_t fs_base() const { return fs_base_; }
     uint64_t gs_base() const { return gs_base_; }
 
@@ -62,7 +65,7 @@ class Thread final : public ExecutionContext {
     void abort_wait();
 
     /// Whether the call it makes reports an exception.
-    bool in_exception() const { return in_exception_; }
+    bool in_exception() const { return (slow_flags_ & SlowFlag::Exception) != 0; }
     /// CR2 of its last page fault.
     uint64_t fault_address() const { return fault_address_; }
     void set_fault_address(uint64_t address) { fault_address_ = address; }
@@ -92,7 +95,6 @@ class Thread final : public ExecutionContext {
     uint64_t gs_base_ = 0;
     FpuState* fpu_;
     const bool handler_;
-    bool in_exception_ = false;
 };
 
 static_assert(sizeof(abi::Registers) == 11 * sizeof(uint64_t) && offsetof(RegisterFrame, r15) == 0 &&

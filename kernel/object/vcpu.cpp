@@ -28,7 +28,7 @@ static_assert(abi::vcpu_state_memory_bytes == page_size_bytes << state_memory_or
 }  // namespace
 
 Vcpu::Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block, FpuState* fpu)
-    : ExecutionContext{object_type, guest, cpu},
+    : ExecutionContext{object_type, guest, cpu, SlowFlag::Vcpu},
       state_memory_{state_memory},
       apic_{static_cast<std::byte*>(state_memory) + abi::virtual_apic_page_offset},
       fpu_{fpu},

@@ -173,7 +173,7 @@ Portal* Ipc::wanted_portal(const ExecutionContext& caller) {
         word = static_cast<const Vcpu&>(caller).portal_word();
     } else {
         const auto& thread = static_cast<const Thread&>(caller);
-        word = thread.in_exception_ ? thread.exception_portal_
+        word = thread.in_exception() ? thread.exception_portal_
                                     : thread.domain().capabilities().read(static_cast<abi::Selector>(thread.frame_.registers.rdi));
     }
     auto portal = portal_from(word, caller.cpu());
@@ -215,7 +215,7 @@ void Ipc::help(ExecutionContext& caller, Thread& busy) {
 }
 
 void Ipc::exception(Thread& thread, uint32_t label) {
-    thread.in_exception_ = true;
+    thread.set_slow_flag(Thread::SlowFlag::Exception, true);
     auto portal = portal_from(thread.exception_portal_, thread.cpu());
     if (!portal.ok()) {
         const RegisterFrame& frame = thread.frame();
@@ -243,7 +243,7 @@ void Ipc::exception(Thread& thread, uint32_t label) {
 }
 
 void Ipc::finish_exception(Thread& thread, Status status, const abi::Registers& reply) {
-    thread.in_exception_ = false;
+    thread.set_slow_flag(Thread::SlowFlag::Exception, false);
     const uint64_t tag = reply[Register::Rax];
     const auto verdict = status == Status::Ok ? static_cast<abi::ExceptionReply>(MessageTag::Label::read(tag))
                                               : abi::ExceptionReply::Hold;

@@ -96,9 +96,12 @@ struct Cpu {
     SchedulingContext* running_on = nullptr;  // whose time passes
     Scheduler* scheduler = nullptr;
     TaskState* task_state = nullptr;
-    DescriptorTable& descriptors = descriptors_of(this);
     // What is loaded for user space; see user_context.hpp.
     PhysicalAddress loaded_root;
+    // What the word of flags, state and CPU is in a handler, or a caller, that the hand-laid paths may go on with.
+    uint64_t idle_handler = 0;
+    uint64_t plain_caller = 0;
+    DescriptorTable& descriptors = descriptors_of(this);
     uint64_t io_version = 0;        // of the I/O bitmap in task_state
     bool task_register_cut = true;  // a VM exit set TR's limit to 67h, or the bitmap was never in it
     uint64_t fs_base = 0;

@@ -54,7 +54,6 @@ void detect_cpu_features() {
     features.xsave = x86::CpuidFeatures::Ecx::Xsave::read(basic.ecx);
     features.pcid = x86::CpuidFeatures::Ecx::Pcid::read(basic.ecx);
     features.vmx = x86::CpuidFeatures::Ecx::Vmx::read(basic.ecx);
-    features.fs_gs_base = x86::CpuidExtendedFeatures::Ebx::FsGsBase::read(more.ebx);
     features.smep = x86::CpuidExtendedFeatures::Ebx::Smep::read(more.ebx);
     features.smap = x86::CpuidExtendedFeatures::Ebx::Smap::read(more.ebx);
     features.invpcid = x86::CpuidExtendedFeatures::Ebx::Invpcid::read(more.ebx);
@@ -87,7 +86,6 @@ void enable_cpu_features() {
                    Cr4::MachineCheckEnable::mask;
     cr4 |= Cr4::PageGlobalEnable::make(features.global_pages);
     cr4 |= Cr4::XsaveEnable::make(features.xsave);
-    cr4 |= Cr4::FsGsBaseEnable::make(features.fs_gs_base);
     cr4 |= Cr4::SupervisorExecutionPrevention::make(features.smep);
     cr4 |= Cr4::SupervisorAccessPrevention::make(features.smap);
     cr4 |= Cr4::UserInstructionPrevention::make(features.umip);

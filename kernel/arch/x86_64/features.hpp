@@ -18,7 +18,6 @@ struct CpuFeatures {
     bool tsc_deadline = false;
     bool invariant_tsc = false;
     bool xsave = false;
-    bool fs_gs_base = false;
     bool pcid = false;
     bool invpcid = false;
     bool smep = false;

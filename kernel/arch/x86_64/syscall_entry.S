@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// How programs enter the kernel: the code of the stub page, and what SYSENTER and SYSCALL lead to.
+// How programs enter the kernel: the code of the stub page, what SYSENTER and SYSCALL lead to, and the hand-laid paths
+// of Call and Reply for messages in registers.
 //
 // RSP is the CPU's empty kernel stack, whose distance from the CPU block's start is fixed; so the CPU is found without
-// GS. The running thread's frame takes the registers of the call; RIP is not saved, as there is one place only from
-// which programs may come and to which they return (Intel SDM volume 2B, SYSENTER; AMD APM volume 3, SYSCALL).
+// GS. RIP is not saved, as there is one place only from which programs may come and to which they return (Intel SDM
+// volume 2B, SYSENTER and SYSEXIT; AMD APM volume 3, SYSCALL and SYSRET).
+//
+// The hand-laid paths do what Ipc::call and Ipc::reply do in the case that nothing is unusual: they change nothing
+// before the last test has passed (but the running thread's RSP), and leave everything else to the general path. What they touch of an object is
+// checked in kernel/syscall/fast_path_layout.cpp.
 #include "kernel/arch/x86_64/asm_offsets.h"
+
+// A member of this CPU's data, with RSP at the top of the empty stack.
+#define CPU(member) (member - CPU_STACK_TOP)(%rsp)
 
 .section .rodata
 // The stub page. A function that keeps RSP and RBP; RCX, RDX and R11 are lost.
@@ -29,10 +37,118 @@ stub_amd_return:
     ret
 stub_amd_end:
 
-#define STUB_RETURN (STUB_PAGE + 8)
-.if stub_intel_return - stub_intel_start != 8 || stub_amd_return - stub_amd_start != 8
+.if stub_intel_return - stub_intel_start != STUB_RETURN - STUB_PAGE
 .error "STUB_RETURN is where the stub page's code returns"
 .endif
+.if stub_amd_return - stub_amd_start != STUB_RETURN - STUB_PAGE
+.error "STUB_RETURN is where the stub page's code returns"
+.endif
+
+// Leaves for ring 3 with RCX = stack pointer, RDX = instruction; clears what the kernel had in other registers.
+.macro leave_by_sysexit
+    xor %ebp, %ebp
+    xor %r11d, %r11d
+    sti
+    rex.w sysexit
+.endm
+.macro leave_by_sysret
+    mov %rcx, %rsp
+    mov %rdx, %rcx
+    mov $0x202, %r11d
+    xor %ebp, %ebp
+    xor %edx, %edx
+    rex.w sysret
+.endm
+
+// From the running thread in \from to \to: page tables, and where its next interrupt is pushed.
+.macro switch_context from, to, scratch, scratch2
+    mov \to, CPU(CPU_RUNNING)
+    mov CPU(CPU_TASK_STATE), \scratch
+    lea CONTEXT_FRAME_END(\to), \scratch2
+    mov \scratch2, TASK_STATE_RSP0(\scratch)
+    mov CONTEXT_ROOT(\to), \scratch
+    cmp CONTEXT_ROOT(\from), \scratch
+    je 771f
+    mov \scratch, CPU(CPU_LOADED_ROOT)
+    mov \scratch, %cr3
+771:
+.endm
+
+// RAX tag, RDI selector, RDX the program's stack pointer; RCX, RBP, R11 are free; the rest is the message.
+.macro message_paths leave
+    test %eax, %eax                         // Call is 0, and so are the tag's bits for what is not in registers
+    jnz 2f
+
+    mov CPU(CPU_RUNNING), %rcx              // the caller
+    mov %rdx, (CONTEXT_FRAME + FRAME_RSP)(%rcx)
+    shr $47, %rdx                           // no stack pointer but a canonical one of user space
+    jnz system_call_saved_stack
+    cmpl $0, CONTEXT_FLAGS(%rcx)
+    jne system_call_saved_stack
+    cmp CONTEXT_SLOT_COUNT(%rcx), %rdi
+    jae system_call_saved_stack
+    mov CONTEXT_SLOTS(%rcx), %r11
+    mov (%r11, %rdi, 8), %r11               // the capability: a portal that may be called?
+    mov %r11, %rbp
+    shr $CAPABILITY_RIGHTS_SHIFT, %rbp
+    and $CAPABILITY_CALLABLE_MASK, %ebp
+    cmp $CAPABILITY_CALLABLE, %ebp
+    jne system_call_saved_stack
+    mov %r11d, %ebp
+    and $CAPABILITY_INDEX_MASK, %ebp
+    shl $3, %ebp
+    add object_table_entries, %rbp
+    mov (%rbp), %rbp                        // the entry: of the same generation?
+    shr $CAPABILITY_GENERATION_SHIFT, %r11
+    shl $(64 - ENTRY_GENERATION_SHIFT), %r11
+    xor %rbp, %r11
+    shr $ENTRY_GENERATION_SHIFT, %r11
+    jnz system_call_saved_stack
+    shl $ENTRY_POINTER_LEFT, %rbp
+    sar $ENTRY_POINTER_RIGHT, %rbp          // the portal
+    mov PORTAL_HANDLER(%rbp), %r11
+    mov CONTEXT_FLAGS(%r11), %rdx           // flags, state and CPU at once: idle, here, nothing unusual?
+    cmp CPU(CPU_IDLE_HANDLER), %rdx
+    jne system_call_saved_stack
+
+    movb $STATE_IN_CALL, CONTEXT_STATE(%rcx)
+    mov %r11, CONTEXT_CALLEE(%rcx)
+    mov %rcx, CONTEXT_CALLER(%r11)
+    mov CONTEXT_DONATED(%rcx), %rdi
+    mov %rdi, CONTEXT_DONATED(%r11)
+    movb $STATE_READY, CONTEXT_STATE(%r11)
+    switch_context %rcx, %r11, %rdx, %rdi
+    mov PORTAL_BADGE(%rbp), %rdi
+    mov PORTAL_ENTRY(%rbp), %rdx
+    mov THREAD_STACK(%r11), %rcx
+    \leave
+
+2:  cmp $1, %eax                            // Reply
+    jne system_call_common
+    mov CPU(CPU_RUNNING), %r11              // the handler
+    mov CONTEXT_CALLER(%r11), %rcx
+    test %rcx, %rcx
+    jz system_call_common
+    mov CONTEXT_FLAGS(%rcx), %rbp           // a caller that waits for this reply and nothing unusual?
+    cmp CPU(CPU_PLAIN_CALLER), %rbp
+    jne system_call_common
+    cmpl $0, CONTEXT_FLAGS(%r11)
+    jne system_call_common
+    mov CONTEXT_DONATED(%r11), %rbp         // on its time, not on a helper's?
+    cmp CPU(CPU_RUNNING_ON), %rbp
+    jne system_call_common
+
+    movb $STATE_IDLE, CONTEXT_STATE(%r11)
+    movb $STATE_READY, CONTEXT_STATE(%rcx)
+    xor %edi, %edi
+    mov %rdi, CONTEXT_CALLER(%r11)
+    mov %rdi, CONTEXT_DONATED(%r11)
+    switch_context %r11, %rcx, %rdx, %rbp
+    mov (CONTEXT_FRAME + FRAME_RSP)(%rcx), %rcx
+    mov $STUB_RETURN, %edx
+    dec %rax                                // the label stays, Reply becomes Ok
+    \leave
+.endm
 
 .section .text.syscall_entry, "ax"
 
@@ -45,50 +161,50 @@ syscall_trampolines:
     .balign 32
     mov %rsp, (saved_user_stacks + 64 * cpu)(%rip)
     movabs $(CPU_REGION_BASE + CPU_BLOCK_SIZE * cpu + CPU_STACK_TOP), %rsp
-    jmp syscall_common
+    jmp syscall_entry
     .set cpu, cpu + 1
 .endr
 
-.balign 16
-syscall_common:
-    // A SYSCALL elsewhere than in the stub page is a foreign one.
-    cmp $STUB_RETURN, %rcx
-    je system_call_common
-    push %rcx
-    mov (CPU_RUNNING - (CPU_STACK_TOP - 8))(%rsp), %rcx
-    popq (CONTEXT_FRAME + FRAME_RIP)(%rcx)
-    jmp foreign_system_call
+.balign 64
+syscall_entry:
+    cmp $STUB_RETURN, %rcx                  // a SYSCALL elsewhere than in the stub page is a foreign one
+    jne foreign_system_call
+    message_paths leave_by_sysret
 
-.balign 16
+.balign 64
 .global sysenter_entry
 sysenter_entry:
-    // SYSENTER clears IF only: NT, AC, DF and TF are as the program left them.
-    push $2
+    push $2                                 // SYSENTER clears IF only: NT, AC, DF and TF are as the program left them
     popf
-    jmp system_call_common
+    message_paths leave_by_sysexit
 
 .balign 16
 system_call_common:
-    mov (CPU_RUNNING - CPU_STACK_TOP)(%rsp), %rcx
+    mov CPU(CPU_RUNNING), %rcx
     mov %rdx, (CONTEXT_FRAME + FRAME_RSP)(%rcx)
+system_call_saved_stack:                    // RCX is the running thread
     movq $STUB_RETURN, (CONTEXT_FRAME + FRAME_RIP)(%rcx)
     movq $0x202, (CONTEXT_FRAME + FRAME_RFLAGS)(%rcx)
     xor %edx, %edx
     xor %r11d, %r11d
-    xor %ebp, %ebp                      // the stub page keeps the program's
+    xor %ebp, %ebp                          // the stub page keeps the program's
     call save_registers
     mov %rcx, %rdi
     movq $0, (CONTEXT_FRAME + FRAME_RCX)(%rdi)
     call system_call
 
-// RCX: the running thread. RIP and RFLAGS of the program were in RCX, which is saved, and R11.
+// RCX is the program's RIP, R11 its RFLAGS.
 foreign_system_call:
+    push %rcx
+    mov (CPU_RUNNING - CPU_STACK_TOP + 8)(%rsp), %rcx
+    popq (CONTEXT_FRAME + FRAME_RIP)(%rcx)
     call save_registers
     mov %r11, (CONTEXT_FRAME + FRAME_RFLAGS)(%rcx)
     mov %rcx, %rdi
     xor %ebp, %ebp
     call foreign_system_call_of
 
+// All but RCX, RSP and what the hardware saves into the frame of the context in RCX.
 save_registers:
     mov %r15, (CONTEXT_FRAME + 0)(%rcx)
     mov %r14, (CONTEXT_FRAME + 8)(%rcx)

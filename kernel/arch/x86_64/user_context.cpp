@@ -71,6 +71,12 @@ void initialise_user_frame(UserFrame& frame, uint64_t entry, uint64_t stack, uin
     frame.kernel_stack_top = kernel_stack_top;
 }
 
+void prepare_return_from_stub(RegisterFrame& frame) {
+    frame.rip = STUB_RETURN;
+    frame.rflags = x86::Rflags::AlwaysOne::mask | x86::Rflags::InterruptEnable::mask;
+    frame.rbp = frame.rdx = frame.rcx = frame.r11 = 0;
+}
+
 void load_user_context(Cpu& cpu, Thread& thread) {
     Domain& domain = thread.domain();
     load_root_table(domain.space().root());
@@ -90,6 +96,8 @@ void load_root_table(PhysicalAddress root) {
     cpu.loaded_root = root;
     write_cr3(root.value());
 }
+
+void flush_loaded_root_table() { write_cr3(Cpu::current().loaded_root.value()); }
 
 void forget_domain(const Domain& domain) {
     const PhysicalAddress root = domain.space().root();
@@ -114,6 +122,7 @@ void make_stub_page(const abi::SystemInformation& information) {
 }
 
 void enable_system_calls(Cpu& cpu) {
+    initialise_fast_paths(cpu);
     if (intel_entry()) {
         write_msr(x86::Msr::SysenterCs, SELECTOR_KERNEL_CODE);
         write_msr(x86::Msr::SysenterEsp, cpu.kernel_stack_top);

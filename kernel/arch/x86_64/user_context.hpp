@@ -19,6 +19,8 @@ struct Cpu;
 
 /// A frame with which a thread starts in ring 3.
 void initialise_user_frame(UserFrame& frame, uint64_t entry, uint64_t stack, uint64_t kernel_stack_top);
+/// Makes the frame one of a program about to return from the stub page; RSP and the registers of results stay.
+void prepare_return_from_stub(RegisterFrame& frame);
 /// Makes the CPU ready to go on with a thread.
 void load_user_context(Cpu& cpu, Thread& thread);
 /// Leaves nothing of user space loaded that VM entries and exits would not keep; before a guest runs.
@@ -27,6 +29,8 @@ void load_neutral_context(Cpu& cpu);
 /// The address space this CPU is in.
 PhysicalAddress loaded_root_table();
 void load_root_table(PhysicalAddress root);
+/// Forgets the translations of the address space this CPU is in, but the kernel's.
+void flush_loaded_root_table();
 /// No CPU has the domain's tables loaded when this returns. Under the configuration lock.
 void forget_domain(const Domain& domain);
 
@@ -39,6 +43,9 @@ PhysicalAddress stub_page();
 void make_stub_page(const abi::SystemInformation& information);
 /// Sets the MSRs through which this CPU's programs enter the kernel.
 void enable_system_calls(Cpu& cpu);
+
+/// Gives this CPU the words that the hand-laid paths compare.
+void initialise_fast_paths(Cpu& cpu);
 
 /// How this machine runs guests; None if it cannot.
 abi::Virtualization virtualization();
