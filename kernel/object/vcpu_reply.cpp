@@ -57,7 +57,11 @@ void Vcpu::apply(const abi::Registers& reply) {
         backend.skip_instruction(*this);
     }
     if ((flags.word() & ~static_cast<uint32_t>(ReplyFlag::SkipInstruction)) == 0) [[likely]] return;
-    if (flags.has(ReplyFlag::Inject)) backend.inject(*this, exception_event(reply[Register::R13]));
+    if (flags.has(ReplyFlag::Inject)) {
+        constexpr uint8_t nmi = 2;  // is posted, never injected
+        if (abi::InjectedEvent::Vector::read(reply[Register::R13]) == nmi) return refuse_state(invalid_guest_state, 0);
+        backend.inject(*this, exception_event(reply[Register::R13]));
+    }
     if (flags.has(ReplyFlag::SetTimer)) set_timer(reply[Register::R14], reply[Register::R15]);
     if (flags.has(ReplyFlag::ApicChanged)) {
         hardware_.apic_changed = true;
@@ -150,8 +154,9 @@ bool Vcpu::load_groups(uint32_t groups) {
         refuse_state(invalid_guest_state, entry.offset);
         return false;
     }
-    backend.end_state_write(*this, groups);
-    return true;
+    if (backend.end_state_write(*this, groups)) return true;
+    refuse_state(invalid_guest_state, 0);
+    return false;
 }
 
 /// Makes InvalidState the exit at hand, in place of running the guest.

@@ -102,9 +102,9 @@ class VcpuBackend {
     /// State page <-> hardware, entry by entry of `vcpu_state_table`. `write` refuses what can never be entered with.
     virtual uint64_t read_state(Vcpu& vcpu, const struct StateEntry& entry) = 0;
     [[nodiscard]] virtual bool write_state(Vcpu& vcpu, const struct StateEntry& entry, uint64_t value) = 0;
-    /// Around a row of these, which concerns `groups`.
+    /// Around a row of these, which concerns `groups`. At the end: false if the values do not go together.
     virtual void begin_state_access(Vcpu& vcpu, uint32_t groups) = 0;
-    virtual void end_state_write(Vcpu& vcpu, uint32_t groups) = 0;
+    [[nodiscard]] virtual bool end_state_write(Vcpu& vcpu, uint32_t groups) = 0;
 
     /// An MSR only this back-end has to handle; nothing: the monitor's.
     virtual std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index) = 0;

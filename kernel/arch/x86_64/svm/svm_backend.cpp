@@ -170,12 +170,29 @@ void SvmBackend::begin_state_access(Vcpu& vcpu, uint32_t groups) {
     leave();
 }
 
-void SvmBackend::end_state_write(Vcpu& vcpu, uint32_t) {
+namespace {
+/// What VMRUN would refuse (APM vol. 2, 15.5.1). Not left to it: QEMU's failing VMRUN writes host state into the VMCB.
+bool can_be_entered(const Vmcb& vmcb) {
+    using x86::Cr0, x86::Cr4, x86::Efer;
+    constexpr uint16_t long_code = 1 << 9, default_size = 1 << 10;  // L and D of CS
+    constexpr uint64_t cr4_known = 0x7f7fff & ~Cr4::VmxEnable::mask & ~Cr4::SmxEnable::mask;
+    if (vmcb.cr0 > UINT32_MAX || (vmcb.cr4 & ~cr4_known) != 0) return false;
+    if (!Cr0::CacheDisable::read(vmcb.cr0) && Cr0::NotWriteThrough::read(vmcb.cr0)) return false;
+    if (!Cr0::Paging::read(vmcb.cr0)) return true;
+    if (!Cr0::ProtectionEnable::read(vmcb.cr0)) return false;
+    if (!Efer::LongModeEnable::read(vmcb.efer)) return true;
+    const bool both_sizes = (vmcb.cs.attributes & long_code) != 0 && (vmcb.cs.attributes & default_size) != 0;
+    return Cr4::PhysicalAddressExtension::read(vmcb.cr4) && !both_sizes;
+}
+}  // namespace
+
+bool SvmBackend::end_state_write(Vcpu& vcpu, uint32_t) {
     SvmCpu& cpu = SvmCpu::current();
     load_debug_registers(vcpu.hardware().resident, cpu.resident);
     cpu.resident = vcpu.hardware().resident;
     vmcb_of(vcpu).tsc_offset = vcpu.hardware().tsc_offset;
     vmcb_of(vcpu).clean = 0;
+    return can_be_entered(vmcb_of(vcpu));
 }
 
 namespace {

@@ -34,7 +34,7 @@ class SvmBackend final : public VcpuBackend {
     uint64_t read_state(Vcpu& vcpu, const StateEntry& entry) override;
     bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value) override;
     void begin_state_access(Vcpu& vcpu, uint32_t groups) override;
-    void end_state_write(Vcpu& vcpu, uint32_t groups) override;
+    bool end_state_write(Vcpu& vcpu, uint32_t groups) override;
     std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index) override;
     bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value) override;
 

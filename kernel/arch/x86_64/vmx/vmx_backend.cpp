@@ -182,12 +182,15 @@ void VmxBackend::begin_state_access(Vcpu& vcpu, uint32_t groups) {
     VmxCpu::current().resident = vcpu.hardware().resident;
 }
 
-void VmxBackend::end_state_write(Vcpu& vcpu, uint32_t) {
+/// What does not go together fails the next VM entry, which leaves the VMCS as it is.
+bool VmxBackend::end_state_write(Vcpu& vcpu, uint32_t) {
     VcpuHardware& hardware = vcpu.hardware();
     load_resident(hardware.resident, VmxCpu::current().resident);
-    if (hardware.tsc_offset == hardware.written_tsc_offset) return;
-    hardware.written_tsc_offset = hardware.tsc_offset;
-    write(Field::TscOffset, hardware.tsc_offset);
+    if (hardware.tsc_offset != hardware.written_tsc_offset) {
+        hardware.written_tsc_offset = hardware.tsc_offset;
+        write(Field::TscOffset, hardware.tsc_offset);
+    }
+    return true;
 }
 
 namespace {
