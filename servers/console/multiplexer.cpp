@@ -23,7 +23,8 @@ size_t put_number(char* into, unsigned value) {
 Multiplexer::Multiplexer(MultiplexerState& state, ChannelEnd& ends, Mode mode)
     : state_{state}, ends_{ends}, mode_{mode} {
     state_.log.repair();
-    if (state_.focus >= channels) state_.focus = 0;
+    // The first guest has the terminal until somebody chooses another.
+    if (state_.focus == 0 || state_.focus >= channels) state_.focus = 1;
     for (MultiplexerState::Channel& channel : state_.channels) channel.name[sizeof(channel.name) - 1] = 0;
 }
 
@@ -37,7 +38,6 @@ void Multiplexer::name_channel(unsigned channel, std::string_view name) {
     for (size_t index = 0; index < size; ++index)
         target.name[index] = name[index] > ' ' && name[index] < 0x7f ? name[index] : '?';
     target.announced = true;
-    if (state_.focus == 0) state_.focus = channel;
 
     char line[64] = "console: channel ";
     size_t used = std::strlen(line);
@@ -153,7 +153,7 @@ void Multiplexer::terminal_input(std::string_view input) {
             command(key);
         } else if (key == escape_key) {
             after_escape_ = true;
-        } else if (state_.focus != 0) {
+        } else {
             ends_.give(state_.focus, {&key, 1});
         }
     }
@@ -169,7 +169,7 @@ void Multiplexer::command(char key) {
         replay_end_ = state_.log_history.end();
     } else if (key == 'h') {
         ends_.halt();
-    } else if (key == escape_key && state_.focus != 0) {
+    } else if (key == escape_key) {
         ends_.give(state_.focus, {&key, 1});
     }
 }

@@ -46,7 +46,7 @@ struct MultiplexerState {
     protocol::ByteRing<log_ring_bytes> log;
     History log_history;
     Channel channels[protocol::max_console_channels];  ///< [0] is not used: the log is apart
-    unsigned focus;                                    ///< channel, 0: none yet
+    unsigned focus;                                    ///< channel, 0: not chosen yet
 };
 
 class Multiplexer {
