@@ -52,17 +52,19 @@ Outcome probe_write(uint64_t address, uint64_t value = 0, uint32_t cpu = 0);
 Outcome probe_execute(uint64_t address, uint32_t cpu = 0);
 Outcome probe_port_read(uint16_t port, uint32_t cpu = 0);
 
-/// A function for `probe` around one piece of assembly: RDI holds the argument, RAX what is returned. RBP and RBX must
-/// be left alone until the fault; the stack need not be.
+/// A function for `probe` around one piece of assembly: RDI holds the argument, RAX what is returned. R12 and RBX must
+/// be left alone until the fault; RBP and the stack need not be.
 #define PROBE_FUNCTION(name, instructions)                                    \
     [[gnu::naked]] static uint64_t name([[maybe_unused]] uint64_t argument) { \
         asm("push %rbx\n\t"                                                   \
             "push %rbp\n\t"                                                   \
-            "mov %rsp, %rbp\n\t"                                              \
+            "push %r12\n\t"                                                   \
+            "mov %rsp, %r12\n\t"                                              \
             "lea 1f(%rip), %rbx\n\t"                                          \
             "xor %eax, %eax\n\t" instructions                                 \
             "\n1:\n\t"                                                        \
-            "mov %rbp, %rsp\n\t"                                              \
+            "mov %r12, %rsp\n\t"                                              \
+            "pop %r12\n\t"                                                    \
             "pop %rbp\n\t"                                                    \
             "pop %rbx\n\t"                                                    \
             "ret");                                                           \

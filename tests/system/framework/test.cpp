@@ -75,10 +75,29 @@ void start_watchdog() {
 std::atomic<bool> all_passed{true};
 runtime::Notification finished;
 
+/// For work on one test: the boot command line may hold `only=NAME` and `repeat=COUNT`.
+std::string_view option(std::string_view key) {
+    const std::string_view line{root_information->command_line};
+    const size_t start = line.find(key);
+    if (start == std::string_view::npos) return {};
+    const std::string_view value = line.substr(start + key.size());
+    return value.substr(0, value.find(' '));
+}
+
+unsigned repetitions() {
+    unsigned count = 0;
+    for (const char digit : option("repeat=")) count = count * 10 + static_cast<unsigned>(digit - '0');
+    return count == 0 ? 1 : count;
+}
+
 /// The tests run on a thread of their own, whose priority is known.
 void run_all(void* /*unused*/) {
-    for (const TestEntry* test = test_table_start; test != test_table_end; ++test) {
-        if (!run_one(*test)) all_passed = false;
+    const std::string_view only = option("only=");
+    for (unsigned round = repetitions(); round > 0; --round) {
+        for (const TestEntry* test = test_table_start; test != test_table_end; ++test) {
+            if (!only.empty() && only != test->name) continue;
+            if (!run_one(*test)) all_passed = false;
+        }
     }
     runtime::log("done");
     static_cast<void>(finished.signal(1));
