@@ -43,6 +43,7 @@ abi::Result<Domain*> Domain::create(Domain& owner, const Parameters& parameters)
     ScopeGuard return_quota{[&] { owner.heap_.unreserve(parameters.quota_pages); }};
     void* memory = TRY(owner.heap_.allocate(sizeof(Domain)));
     auto* domain = new (memory) Domain{&owner, parameters};
+    return_quota.dismiss();  // its `release` does that now
     auto initialised = domain->initialise(guest ? 0 : parameters.capability_slots);
     if (!initialised.ok()) {
         domain->release();
@@ -50,7 +51,6 @@ abi::Result<Domain*> Domain::create(Domain& owner, const Parameters& parameters)
         owner.heap_.free(memory, sizeof(Domain));
         return initialised.error();
     }
-    return_quota.dismiss();
     return domain;
 }
 
