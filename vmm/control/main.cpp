@@ -93,7 +93,7 @@ class Monitor {
                                                .initrd = module_bytes(information_.initrd, VmPlace::initrd),
                                                .command_line = command_line});
         if (!loaded) report_end(MachineEnd::BadKernel, describe(loaded.error()));
-        runtime::log("{} vCPUs, {} MiB, kernel at {:x}, initrd at {:x}", information_.vcpu_count,
+        runtime::log("{} vCPUs, {} MiB, kernel at {x}, initrd at {x}", information_.vcpu_count,
                      information_.ram_bytes >> 20, machine_.entry().kernel.value(), machine_.entry().initrd.value());
     }
 
@@ -126,7 +126,11 @@ class Monitor {
                 const uint64_t next_beat = runtime::deadline_in(startup_.heartbeat_interval_ns / 2);
                 if (next_beat < deadline) deadline = next_beat;
             }
-            const uint64_t bits = wake_.wait(~uint64_t{0}, deadline).value_or(0);
+            uint64_t bits = wake_.wait(~uint64_t{0}, deadline).value_or(0);
+            if (bits == WakeBit::output) {
+                // A guest prints byte by byte: what follows at once goes along in one call.
+                bits |= wake_.wait(~WakeBit::output, runtime::deadline_in(output_delay_ns)).value_or(0);
+            }
             if ((bits & WakeBit::connected) != 0) console_.reconnect();
             console_.move();
             if (machine_.ended()) finish();
@@ -152,7 +156,22 @@ class Monitor {
             static_cast<void>(wake_.wait(WakeBit::writable, runtime::deadline_in(10 * runtime::ns_per_ms)));
             console_.move();
         }
+        for (unsigned index = 0; index < information_.vcpu_count; ++index) log_exits(index);
         report_end(machine_.end_reason(), machine_.end_line());
+    }
+
+    /// How often the guest was left, and how often of that the kernel alone dealt with it.
+    static void log_exits(unsigned index) {
+        const auto& page = *reinterpret_cast<const abi::VcpuStatePage*>(VmPlace::vcpu_state(index));
+        Line line;
+        line.text("vCPU ").decimal(index).text(" exits (absorbed):");
+        for (unsigned reason = 0; reason < static_cast<unsigned>(abi::ExitReason::Count); ++reason) {
+            if (page.exits[reason] == 0) continue;
+            line.text(" ").text(abi::name(static_cast<abi::ExitReason>(reason))).text(" ").decimal(page.exits[reason]);
+            if (page.absorbed_exits[reason] != 0) line.text(" (").decimal(page.absorbed_exits[reason]).text(")");
+            line.text(",");
+        }
+        runtime::log_line(line.view().substr(0, line.view().size() - 1));
     }
 
     [[noreturn]] void report_failure(std::string_view what, abi::Status status) {
@@ -164,6 +183,8 @@ class Monitor {
         protocol::Supervisor::vm_ended(end, details.empty() ? std::string_view{protocol::name(end)} : details);
         runtime::stop_this_thread();  // until the supervisor destroys this domain
     }
+
+    static constexpr uint64_t output_delay_ns = runtime::ns_per_ms;
 
     const protocol::VmInformation& information_;
     const protocol::StartupInformation& startup_;

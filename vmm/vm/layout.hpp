@@ -19,6 +19,7 @@ struct Layout {
     static constexpr uint64_t low_ram_end = 0x9fc00;  ///< above: the EBDA of a PC, the VGA window, the tables
     static constexpr uint64_t acpi_tables = 0xe0000;
     static constexpr uint64_t acpi_tables_bytes = 0x10000;
+    static constexpr uint64_t reset_vector = 0xffff0;
     static constexpr uint64_t high_ram = 0x100000;
 
     // Below 4 GiB, above RAM.

@@ -10,6 +10,11 @@ namespace {
 constexpr uint32_t amd_vendor = 0x68747541;    // "Auth"
 constexpr uint32_t hygon_vendor = 0x6f677948;  // "Hygo"
 
+/// The place of firmware's reset vector: mov al, 6; mov dx, CF9h; out dx, al; hlt; jmp $-1. Linux on hardware-reduced
+/// ACPI without EFI reboots by jumping there, and nowhere else.
+constexpr uint8_t reset_code[] = {0xb0, PowerPorts::reset_value, 0xba, 0xf9, 0x0c, 0xee, 0xf4, 0xeb, 0xfd};
+static_assert(PowerPorts::reset_control == 0x0cf9);
+
 bool is_amd(HostCpu& host) {
     const uint32_t vendor = host.cpuid(0, 0).ebx;
     return vendor == amd_vendor || vendor == hygon_vendor;
@@ -56,7 +61,7 @@ Machine::Machine(DeviceMemory& state, const GuestMemory& memory, std::span<volat
       sleep_ports_{power_},
       post_port_{power_, PowerPorts::post},
       fast_reset_port_{power_, PowerPorts::fast_reset},
-      reset_port_{power_, PowerPorts::reset_control},
+      reset_port_{power_, PowerPorts::pci_mechanism},
       debug_exit_port_{power_, PowerPorts::debug_exit},
       uart_{state.uart, state.uart_output, state.uart_input, slot_, ioapic_, Layout::com1_line, *this},
       host_bridge_{state.host_bridge, slot_},
@@ -78,13 +83,13 @@ void Machine::connect() {
     ok = ok && ports_.add(PowerPorts::first, PowerPorts::count, sleep_ports_);
     ok = ok && ports_.add(PowerPorts::post, 1, post_port_);
     ok = ok && ports_.add(PowerPorts::fast_reset, 1, fast_reset_port_);
-    ok = ok && ports_.add(PowerPorts::reset_control, 1, reset_port_);
+    ok = ok && ports_.add(PowerPorts::pci_mechanism, PowerPorts::pci_mechanism_count, reset_port_);
     if (configuration_.debug_exit) ok = ok && ports_.add(PowerPorts::debug_exit, 1, debug_exit_port_);
     ok = ok && ports_.add(PciBus::io_window_start, PciBus::io_window_count, pci_);
-    // Every PC operating system looks for these: 8259s, other UARTs, the coprocessor's ports, PCI mechanism 1, VGA.
+    // Every PC operating system looks for these: 8259s, the PIT, 8042, other UARTs, VGA.
     ok = ok && ports_.ignore(0x20, 2) && ports_.ignore(0xa0, 2) && ports_.ignore(0x40, 4) && ports_.ignore(0x60, 5);
     ok = ok && ports_.ignore(0x2e8, 8) && ports_.ignore(0x2f8, 8) && ports_.ignore(0x3e8, 8);
-    ok = ok && ports_.ignore(0xcf8, 1) && ports_.ignore(0xcfa, 6) && ports_.ignore(0x3c0, 32);
+    ok = ok && ports_.ignore(0x3c0, 32);
     ok = ok && mmio_.add(GuestPhysicalAddress{Layout::ioapic}, Ioapic::window_bytes, ioapic_);
     ok = ok && mmio_.add(GuestPhysicalAddress{Layout::ecam}, Layout::ecam_bytes, pci_);
     mmio_.set_moving(pci_);
@@ -110,6 +115,8 @@ Result<void, LinuxError> Machine::power_on(const LinuxImage& image) {
     if (place == nullptr) return LinuxError::NoLowMemory;
     const auto built = build_acpi_tables({place, Layout::acpi_tables_bytes}, tables, {.vcpu_count = configuration_.vcpu_count});
     ASSERT(built.ok());
+    const GuestPhysicalAddress vector{Layout::reset_vector};
+    if (!memory_.write(vector, std::as_bytes(std::span{reset_code}))) return LinuxError::NoLowMemory;
     state_.entry = TRY(load_linux(memory_, image, tables));
     state_.size_bytes = sizeof(DeviceMemory);
     __atomic_store_n(&state_.magic, DeviceMemory::expected_magic, __ATOMIC_RELEASE);

@@ -60,6 +60,7 @@ inline constexpr uint32_t amd_workaround_status = 0xc0010141;
 inline constexpr uint32_t amd_load_store_configuration = 0xc0011020;
 inline constexpr uint32_t amd_instruction_cache_configuration = 0xc0011021;
 inline constexpr uint32_t amd_data_cache_configuration = 0xc0011022;
+inline constexpr uint32_t amd_floating_point_configuration = 0xc0011028;
 inline constexpr uint32_t amd_decode_configuration = 0xc0011029;
 inline constexpr uint32_t amd_bus_unit_configuration_2 = 0xc001102a;
 

@@ -225,6 +225,7 @@ std::optional<uint64_t> MsrPolicy::read_vendor(uint32_t index) const {
         case msr::amd_load_store_configuration:
         case msr::amd_instruction_cache_configuration:
         case msr::amd_data_cache_configuration:
+        case msr::amd_floating_point_configuration:
         case msr::amd_bus_unit_configuration_2: return 0;
         case msr::amd_decode_configuration: return 2;  // LFENCE is serializing
         case msr::amd_hardware_configuration: return state_->amd_hardware_configuration;
@@ -248,9 +249,11 @@ bool MsrPolicy::write_vendor(uint32_t index, uint64_t value) {
         case msr::amd_load_store_configuration:
         case msr::amd_instruction_cache_configuration:
         case msr::amd_data_cache_configuration:
+        case msr::amd_floating_point_configuration:
         case msr::amd_decode_configuration:
         case msr::amd_bus_unit_configuration_2: return true;  // chicken bits: accepted, without effect
-        default: return between(index, msr::k7_event_select_first, msr::k7_counter_last) && value == 0;
+        // Performance counters that stand still: Linux writes one, reads it back, and sees that there is no PMU.
+        default: return between(index, msr::k7_event_select_first, msr::k7_counter_last);
     }
 }
 

@@ -59,9 +59,9 @@ void Power::end(MachineEnd why, uint64_t detail) {
     outside_.perform({.kind = Effect::Kind::EndMachine, .vector = static_cast<uint8_t>(why), .value = detail});
 }
 
-uint32_t PowerPort::read_port(uint16_t, unsigned size_bytes) {
+uint32_t PowerPort::read_port(uint16_t offset, unsigned size_bytes) {
     if (size_bytes != 1) return static_cast<uint32_t>(all_ones(size_bytes));
-    switch (port_) {
+    switch (first_port_ + offset) {
         case PowerPorts::reset_control: return power_.reset_control();
         case PowerPorts::fast_reset: return fast_a20;
         case PowerPorts::post: return power_.post_code();
@@ -69,14 +69,15 @@ uint32_t PowerPort::read_port(uint16_t, unsigned size_bytes) {
     }
 }
 
-void PowerPort::write_port(uint16_t, unsigned size_bytes, uint32_t value) {
+void PowerPort::write_port(uint16_t offset, unsigned size_bytes, uint32_t value) {
     const uint8_t byte = static_cast<uint8_t>(value);
-    if (port_ == PowerPorts::debug_exit) {
+    const unsigned port = first_port_ + unsigned{offset};
+    if (port == PowerPorts::debug_exit) {
         power_.end(MachineEnd::PowerOff, value);
         return;
     }
     if (size_bytes != 1) return;
-    switch (port_) {
+    switch (port) {
         case PowerPorts::reset_control: power_.write_reset_control(byte); break;
         case PowerPorts::fast_reset: power_.write_fast_reset(byte); break;
         case PowerPorts::post: power_.write_post(byte); break;

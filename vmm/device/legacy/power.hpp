@@ -20,6 +20,8 @@ struct PowerPorts {
     static constexpr uint16_t post = 0x80;
     static constexpr uint16_t fast_reset = 0x92;
     static constexpr uint16_t reset_control = 0xcf9;
+    static constexpr uint16_t pci_mechanism = 0xcf8;  ///< CF8..CFF belong to PCI mechanism 1, which is not there
+    static constexpr uint16_t pci_mechanism_count = 8;
     static constexpr uint16_t debug_exit = 0xf4;
     static constexpr uint8_t reset_value = 0x06;
     static constexpr uint8_t sleep_type_off = 5;
@@ -71,16 +73,16 @@ class SleepPorts final : public PortDevice {
     Power& power_;
 };
 
-/// One byte-wide port that belongs to Power.
+/// Byte-wide ports that belong to Power, from `first_port` on.
 class PowerPort final : public PortDevice {
   public:
-    PowerPort(Power& power, uint16_t port) : power_{power}, port_{port} {}
+    PowerPort(Power& power, uint16_t first_port) : power_{power}, first_port_{first_port} {}
     uint32_t read_port(uint16_t offset, unsigned size_bytes) override;
     void write_port(uint16_t offset, unsigned size_bytes, uint32_t value) override;
 
   private:
     Power& power_;
-    uint16_t port_;
+    uint16_t first_port_;
 };
 
 }  // namespace bulkhead::vmm

@@ -195,6 +195,7 @@ void Uart::transmit(uint8_t byte) {
         state.transmit_interrupt = 1;
         return;
     }
+    const bool was_empty = state.sent == load(output_.drained);
     if (room()) {
         output_.bytes[state.sent % UartOutput::capacity] = byte;
         ++state.sent;
@@ -204,7 +205,8 @@ void Uart::transmit(uint8_t byte) {
     // The byte leaves at once, unless the ring is full: then rings_changed() says that the transmitter is empty.
     state.transmit_interrupt = room() ? 1 : 0;
     state.starved = room() ? 0 : 1;
-    outside_.perform({.kind = Effect::Kind::ConsoleReady});
+    // One who drains goes on until nothing is left, so the first byte wakes it; a full ring asks once more.
+    if (was_empty || state.starved != 0) outside_.perform({.kind = Effect::Kind::ConsoleReady});
 }
 
 uint8_t Uart::interrupt_identification() const {
