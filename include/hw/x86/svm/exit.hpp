@@ -11,6 +11,7 @@
 namespace bulkhead::x86 {
 
 enum class SvmExit : uint64_t {
+    WriteCr8 = 0x18,
     Exception0 = 0x40,  // + vector
     Interrupt = 0x60,
     Nmi = 0x61,

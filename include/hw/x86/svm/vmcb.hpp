@@ -9,6 +9,9 @@
 
 namespace bulkhead::x86 {
 
+/// Intercepts of the word at 000h: reads of CR0-15, then writes.
+inline constexpr uint32_t svm_intercept_write_cr8 = 1u << 24;
+
 /// Intercepts of the word at 00Ch.
 enum class SvmIntercept1 : uint32_t {
     Interrupt = 1u << 0,

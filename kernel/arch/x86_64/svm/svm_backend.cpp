@@ -109,7 +109,7 @@ void SvmBackend::inject(Vcpu& vcpu, uint64_t event) {
     vmcb_of(vcpu).event_injection = event;
 }
 
-/// Without virtual NMIs the end of the guest's handler shows only as an IRET, before which the next has to wait.
+/// Without virtual NMIs the end of the guest's handler shows only as an IRET, behind which the next one may come.
 void SvmBackend::deliver_nmi(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
@@ -126,10 +126,43 @@ void SvmBackend::deliver_nmi(Vcpu& vcpu) {
 }
 
 /// A virtual interrupt that is never delivered: its intercept says that the guest would take one of this priority.
+/// While it is there, MOV to CR8 is intercepted: QEMU 7.2 stops by an assertion when a guest executes one then.
 void SvmBackend::request_window(Vcpu& vcpu, uint8_t vector) {
     Vmcb& vmcb = vmcb_of(vcpu);
+    if (vcpu.hardware().step == VcpuHardware::Step::TaskPriority) return;  // asked for again after the step
     vmcb.virtual_interrupt = Virtual::Priority::write(vmcb.virtual_interrupt | Virtual::Request::mask, vector >> 4);
-    vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Interrupts::mask);
+    vmcb.intercept_cr |= x86::svm_intercept_write_cr8;
+    vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Interrupts::mask | x86::SvmClean::Intercepts::mask);
+}
+
+void SvmBackend::drop_window(Vcpu& vcpu) {
+    Vmcb& vmcb = vmcb_of(vcpu);
+    vmcb.virtual_interrupt &= ~Virtual::Request::mask;
+    vmcb.intercept_cr &= ~x86::svm_intercept_write_cr8;
+    vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Interrupts::mask | x86::SvmClean::Intercepts::mask);
+}
+
+/// Lets the guest execute one instruction. One that single-steps itself is left alone: it gets its #DB anyway.
+void SvmBackend::begin_step(Vcpu& vcpu, VcpuHardware::Step kind) {
+    vcpu.hardware().step = kind;
+    vmcb_of(vcpu).rflags |= Rflags::Trap::mask;
+}
+
+/// The #DB behind that instruction.
+void SvmBackend::end_step(Vcpu& vcpu) {
+    Vmcb& vmcb = vmcb_of(vcpu);
+    constexpr uint64_t single_step = 1 << 14;
+    const auto kind = vcpu.hardware().step;
+    vcpu.hardware().step = VcpuHardware::Step::None;
+    vmcb.dr6 &= ~single_step;
+    vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::DebugRegisters::mask);
+    if (kind == VcpuHardware::Step::TaskPriority) {
+        vmcb.rflags &= ~Rflags::Trap::mask;
+        vcpu.on_interrupt_window();
+    }
+    vcpu.hardware().nmi_blocked = false;  // the IRET has restored the flags
+    if (vcpu.hardware().nmi_waits) vcpu.on_nmi_window();
+    vcpu.go_on();
 }
 
 void SvmBackend::deliver_interrupts(Vcpu& vcpu) {

@@ -43,6 +43,9 @@ class SvmBackend final : public VcpuBackend {
   private:
     void assign_asid(Vcpu& vcpu);
     void request_window(Vcpu& vcpu, uint8_t priority);
+    void drop_window(Vcpu& vcpu);
+    void begin_step(Vcpu& vcpu, VcpuHardware::Step kind);
+    [[noreturn]] void end_step(Vcpu& vcpu);
     void note_instruction(Vcpu& vcpu, uint8_t length);
     void inject_interrupted_event(Vcpu& vcpu);
     void take_task_priority(Vcpu& vcpu);

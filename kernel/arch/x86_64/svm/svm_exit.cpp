@@ -65,16 +65,17 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
             let_interrupts_in();
             vcpu.on_interrupt();
         case SvmExit::VirtualInterrupt:
-            vmcb.virtual_interrupt &= ~Virtual::Request::mask;
-            vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Interrupts::mask);
+            drop_window(vcpu);
             if (hardware.nmi_waits && !hardware.nmi_blocked) vcpu.on_nmi_window();
             vcpu.on_interrupt_window();
+        case SvmExit::WriteCr8:
+            drop_window(vcpu);
+            if (!x86::Rflags::Trap::read(vmcb.rflags)) begin_step(vcpu, VcpuHardware::Step::TaskPriority);
+            vcpu.absorbed(ExitReason::ControlRegister);
         case SvmExit::Iret:
-            // Its IRET is yet to run; a waiting NMI comes at the next occasion after it.
-            hardware.nmi_blocked = false;
             vmcb.intercept_1 &= ~static_cast<uint32_t>(SvmIntercept1::Iret);
             vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Intercepts::mask);
-            if (hardware.nmi_waits) request_window(vcpu, UINT8_MAX);
+            begin_step(vcpu, VcpuHardware::Step::NmiReturn);
             vcpu.go_on();
         case SvmExit::NestedPageFault:
             handle_nested_fault(vcpu);
@@ -122,6 +123,8 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
             asm volatile("int $18" : : : "memory");
             vcpu.on_interrupt();
         }
+        if (vector == static_cast<uint8_t>(x86::Exception::Debug) && hardware.step != VcpuHardware::Step::None)
+            end_step(vcpu);
         // #DB and #AC are the guest's; they came here only so that an endless row of them lets interrupts in.
         uint64_t event = EventInformation::make(vector, EventInformation::Kind::HardwareException);
         if (vector == static_cast<uint8_t>(x86::Exception::AlignmentCheck)) event |= EventInformation::HasErrorCode::mask;
