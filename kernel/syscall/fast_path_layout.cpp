@@ -16,6 +16,9 @@ struct FastPathLayout {
     using Word = abi::CapabilityWord;
 
     static_assert(abi::stub_page_address == STUB_PAGE);
+    static_assert(offsetof(Cpu, running) == CPU_RUNNING && offsetof(Cpu, running_on) == CPU_RUNNING_ON);
+    static_assert(offsetof(Cpu, loaded_root) == CPU_LOADED_ROOT);
+    static_assert(offsetof(Cpu, idle_handler) == CPU_IDLE_HANDLER && offsetof(Cpu, plain_caller) == CPU_PLAIN_CALLER);
     static_assert(offsetof(ExecutionContext, frame_) == CONTEXT_FRAME);
     static_assert(offsetof(ExecutionContext, slow_flags_) == CONTEXT_FLAGS && CONTEXT_FLAGS % 8 == 0);
     static_assert(offsetof(ExecutionContext, state_) == CONTEXT_STATE && sizeof(State) == 1);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <charconv>
 #include <map>
+#include <utility>
 
 namespace bulkhead::tool {
 
@@ -40,16 +41,22 @@ void PlanParser::line(std::string_view text) {
         return;
     }
     if (!planned_ || done_ || rest.empty()) return;
-    if (verb == "pass" && rest.find(' ') == std::string_view::npos) {
-        results_.push_back({std::string(rest), Outcome::Passed});
+    if (verb == "figure") {
+        figures_.emplace_back(rest);
         return;
     }
+    if (verb == "pass" && rest.find(' ') == std::string_view::npos) return add({std::string(rest), Outcome::Passed});
     if (verb != "fail" && verb != "skip") return;
     const auto colon = std::min(rest.find(": "), rest.size());
     const auto name = rest.substr(0, colon);
     if (name.find(' ') != std::string_view::npos) return;
-    results_.push_back({std::string(name), verb == "fail" ? Outcome::Failed : Outcome::Skipped,
-                        std::string(rest.substr(std::min(colon + 2, rest.size())))});
+    add({std::string(name), verb == "fail" ? Outcome::Failed : Outcome::Skipped,
+         std::string(rest.substr(std::min(colon + 2, rest.size())))});
+}
+
+void PlanParser::add(CaseResult result) {
+    result.figures = std::exchange(figures_, {});
+    results_.push_back(std::move(result));
 }
 
 std::vector<CaseResult> reconcile(const std::vector<std::string>& expected, const std::vector<CaseResult>& reported,

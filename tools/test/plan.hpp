@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a system test prints: `plan N`, then per case `pass NAME`, `fail NAME: why` or `skip NAME: reason`, then
-// `done`.
+// `done`. Before the line of a case, `figure TEXT` is something the case has measured.
 #pragma once
 
 #include <optional>
@@ -16,6 +16,7 @@ struct CaseResult {
     std::string name;
     Outcome outcome = Outcome::Passed;
     std::string detail = {};  ///< why it failed or was skipped
+    std::vector<std::string> figures = {};  ///< what it has measured
 };
 
 /// Reads the lines of one run. Lines that say nothing about tests are ignored, a `[component] ` in front of one
@@ -29,7 +30,10 @@ class PlanParser {
     [[nodiscard]] bool done() const { return done_; }
 
   private:
+    void add(CaseResult result);
+
     std::vector<CaseResult> results_;
+    std::vector<std::string> figures_;  // of the case whose line comes next
     std::optional<unsigned> planned_;
     bool done_ = false;
 };

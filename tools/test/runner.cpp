@@ -50,6 +50,7 @@ class Report {
                 std::printf("  fail %s: %s\n", result.name.c_str(), result.detail.c_str());
                 failures_.push_back(result.name);
             }
+            for (const auto& figure : result.figures) figures_.push_back(job.name + ": " + figure);
             if (counts(job, result) && result.outcome == Outcome::Skipped) skips_[result.detail].push_back(result.name);
         }
         std::fflush(stdout);
@@ -59,6 +60,7 @@ class Report {
         for (const auto& [reason, names] : skips_) {
             for (const auto& name : names) std::printf("skipped %s: %s\n", name.c_str(), reason.c_str());
         }
+        for (const auto& text : figures_) std::printf("figure %s\n", text.c_str());
         for (const auto& name : failures_) std::printf("failed %s\n", name.c_str());
         return totals_;
     }
@@ -84,6 +86,7 @@ class Report {
     std::size_t jobs_done_ = 0;
     Totals totals_;
     std::map<std::string, std::vector<std::string>> skips_;
+    std::vector<std::string> figures_;
     std::vector<std::string> failures_;
 };
 

@@ -100,7 +100,7 @@ stub_amd_end:
     add object_table_entries, %rbp
     mov (%rbp), %rbp                        // the entry: of the same generation?
     shr $CAPABILITY_GENERATION_SHIFT, %r11
-    shl $(64 - ENTRY_GENERATION_SHIFT), %r11
+    shl $ENTRY_GENERATION_SHIFT, %r11
     xor %rbp, %r11
     shr $ENTRY_GENERATION_SHIFT, %r11
     jnz system_call_saved_stack

@@ -21,6 +21,16 @@ PlanParser parse(const std::vector<std::string>& lines) {
 
 }  // namespace
 
+TEST(PlanParser, FiguresBelongToTheCaseThatFollows) {
+    PlanParser parser;
+    for (const auto* line : {"plan 2", "figure call: 100 instructions", "figure reply: 50 instructions", "pass a", "pass b", "done"})
+        parser.line(line);
+    ASSERT_EQ(parser.results().size(), 2u);
+    EXPECT_EQ(parser.results()[0].figures,
+              (std::vector<std::string>{"call: 100 instructions", "reply: 50 instructions"}));
+    EXPECT_TRUE(parser.results()[1].figures.empty());
+}
+
 TEST(PlanParser, ReadsTheProtocol) {
     const auto plan = parse({"bulkhead 0.1", "plan 3\r", "pass call", "[init] fail wait: timed out: 5 ms", "skip vmx: no VT-x", "done"});
     EXPECT_EQ(plan.planned(), 3U);
