@@ -14,6 +14,7 @@ enum class PinControl : uint32_t {
     ExternalInterruptExit = 1u << 0,
     NmiExit = 1u << 3,
     VirtualNmis = 1u << 5,
+    PreemptionTimer = 1u << 6,
 };
 
 enum class PrimaryControl : uint32_t {
@@ -72,6 +73,7 @@ enum class VmxMsr : uint32_t {
     PrimaryControls = 0x482,
     ExitControls = 0x483,
     EntryControls = 0x484,
+    Miscellaneous = 0x485,
     Cr0Fixed0 = 0x486,
     Cr0Fixed1 = 0x487,
     Cr4Fixed0 = 0x488,
@@ -89,6 +91,11 @@ inline constexpr Msr time_stamp_counter = static_cast<Msr>(0x10);
 struct VmxBasic {
     using Revision = BitField<0, 31, uint32_t>;
     using TrueControls = Bit<55>;
+};
+
+/// VmxMsr::Miscellaneous.
+struct VmxMiscellaneous {
+    using TimerShift = BitField<0, 5, uint8_t>;  // the preemption timer counts every 2^this ticks of the TSC
 };
 
 struct EptVpidCapability {

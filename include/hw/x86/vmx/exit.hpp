@@ -40,6 +40,7 @@ enum class VmxExit : uint16_t {
     EptViolation = 48,
     EptMisconfiguration = 49,
     Invept = 50,
+    PreemptionTimer = 52,
     Invvpid = 53,
     Wbinvd = 54,
     Xsetbv = 55,

@@ -91,6 +91,7 @@ enum class VmcsField : uint32_t {
     GuestInterruptibility = 0x4824,
     GuestActivity = 0x4826,
     GuestSysenterCs = 0x482a,
+    GuestPreemptionTimer = 0x482e,
     HostSysenterCs = 0x4c00,
     // natural width: control, read-only
     Cr0Mask = 0x6000,

@@ -108,7 +108,7 @@ constexpr Controls negotiate(const Capabilities& cpu) {
     ControlSet<Secondary> secondary = ControlSet<Secondary>{Secondary::Ept, Secondary::UnrestrictedGuest} | optional;
     use.interrupt_delivery = cpu.secondary.allowed().contains(apic);
     if (use.interrupt_delivery) secondary = secondary | apic;
-    use.pin = cpu.pin.choose(pin);
+    use.pin = cpu.pin.choose(pin | ControlSet<Pin>{Pin::PreemptionTimer});
     use.primary = cpu.primary.choose(primary);
     use.secondary = cpu.secondary.choose(secondary);
     use.exit = cpu.exit.choose(exit);

@@ -4,6 +4,7 @@
 #include "hw/x86/vmx/exit.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
+#include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/arch/x86_64/vmx/vmx_backend.hpp"
 #include "kernel/arch/x86_64/vmx/vmx_cpu.hpp"
 #include "kernel/object/vcpu.hpp"
@@ -52,6 +53,9 @@ void VmxBackend::handle_exit(Vcpu& vcpu) {
             if (vector != Vectors::spurious) external_interrupt_in_kernel(vector);
             vcpu.on_interrupt();
         }
+        case VmxExit::PreemptionTimer:
+            let_interrupts_in();
+            vcpu.on_interrupt();
         case VmxExit::ExceptionOrNmi:
             handle_exception(vcpu);
         case VmxExit::InterruptWindow:

@@ -9,6 +9,7 @@
 #include "kernel/arch/x86_64/vmx/vmx_cpu.hpp"
 #include "kernel/memory/kernel_pages.hpp"
 #include "kernel/object/vcpu.hpp"
+#include "kernel/platform/timer.hpp"
 
 namespace bulkhead::kernel {
 
@@ -64,6 +65,10 @@ constexpr uint64_t cr4_for_guests =
     Cr4::SimdExceptions::mask | Cr4::UserInstructionPrevention::mask | Cr4::LinearAddress57::mask |
     Cr4::FsGsBaseEnable::mask | Cr4::ProcessContextIdEnable::mask | Cr4::XsaveEnable::mask |
     Cr4::SupervisorExecutionPrevention::mask | Cr4::SupervisorAccessPrevention::mask;
+
+/// A guest that never exits is looked after this often. Interrupts end its turn on every real CPU; Bochs 2.7 holds them
+/// back from a guest that was entered with IF clear.
+constexpr uint64_t longest_turns_per_second = 100;
 
 /// One bit per MSR and direction, a set bit makes an exit. SDM vol. 3C, 25.6.9.
 class MsrBitmap {
@@ -183,6 +188,11 @@ void VmxBackend::write_controls(Vcpu& vcpu) {
         for (const Field none : {Field::EoiExitBitmap0, Field::EoiExitBitmap1, Field::EoiExitBitmap2, Field::EoiExitBitmap3})
             write(none, 0);
         write(Field::GuestInterruptStatus, 0);
+    }
+    if (controls_.pin.has(x86::PinControl::PreemptionTimer)) {
+        const auto shift = x86::VmxMiscellaneous::TimerShift::read(capability(VmxMsr::Miscellaneous));
+        const uint64_t turn = (tsc_hz() / longest_turns_per_second) >> shift;
+        write(Field::GuestPreemptionTimer, turn < UINT32_MAX ? turn : UINT32_MAX);
     }
     write(Field::Cr0Mask, cr0_of_host);
     write(Field::Cr4Mask, ~cr4_guest_ | Cr4::XsaveEnable::mask);
