@@ -8,6 +8,7 @@
 
 MINIMAL_GUEST(cpuid)
 MINIMAL_GUEST(spin)
+MINIMAL_GUEST(spin_disabled)
 MINIMAL_GUEST(hlt)
 MINIMAL_GUEST(many_exits)
 
@@ -397,6 +398,15 @@ SYSTEM_TEST(guest_memory_that_is_taken_away) {
     EXPECT(machine.run());
     EXPECT_EQ(machine.status, 7u);
     EXPECT_EQ(machine.ram_at<uint64_t>(Machine::results_address), count);
+}
+
+/// Last, as where this fails nothing runs any more.
+SYSTEM_TEST(spinning_with_interrupts_disabled) {
+    NEEDS_VIRTUALIZATION();
+    Machine machine;
+    EXPECT_OK(machine.create({.image = minimal_guest::spin_disabled()}));
+    EXPECT(!machine.run(shortly()));
+    EXPECT(machine.ram_at<uint64_t>(Machine::results_address) > 0);
 }
 
 }  // namespace bulkhead::test

@@ -48,7 +48,7 @@ struct Write {
     uint64_t value;
 };
 PROBE_FUNCTION(write_byte, "mov 8(%rdi), %rax\n\tmov (%rdi), %rdi\n\tmov %al, (%rdi)")
-PROBE_FUNCTION(execute, "call *%rdi")
+PROBE_FUNCTION(execute, "xor %ecx, %ecx\n\txor %edx, %edx\n\tcall *%rdi")
 
 }  // namespace
 
