@@ -115,7 +115,6 @@ extern "C" [[noreturn]] void boot_on_own_stack(Cpu& cpu) {
     announce_this_cpu(cpu);
     start_other_cpus(acpi);
     print_summary();
-    release_other_cpus();
     start_root_task(information);
 }
 

@@ -179,6 +179,7 @@ void start_scheduling(Cpu& cpu) {
     SchedulingContext& context = make<SchedulingContext>(
         root, *thread, SchedulingContext::Parameters{.priority = abi::priorities / 2, .budget = 0, .period = 0});
     information->quota_pages = root.heap().free_pages();
+    release_other_cpus();  // now that all that they share is there
     start_scheduling(Cpu::current());
     context.start();
     Scheduler::current().run();

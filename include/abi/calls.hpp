@@ -369,7 +369,8 @@ struct Wait {
 };
 
 /// Makes a memory object of a part of another. Needs Create on the owner, Derive on the source. Without Share the
-/// part must not overlap another derivation, is cleared first, and cannot be derived again until destroyed.
+/// part must not overlap another derivation, is cleared first (which needs Write, and a source that is no window itself),
+/// and cannot be derived again until destroyed.
 struct DeriveMemory {
     static constexpr CallNumber number = CallNumber::DeriveMemory;
     using Output = NoOutput;

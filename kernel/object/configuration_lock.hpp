@@ -11,6 +11,7 @@
 
 namespace bulkhead::kernel {
 
+/// Held by a system call of the running thread, before it has done anything.
 class ConfigurationLock {
   public:
     ConfigurationLock();
@@ -19,6 +20,9 @@ class ConfigurationLock {
     ConfigurationLock& operator=(const ConfigurationLock&) = delete;
 
   private:
+    static void wait(uint32_t ticket);
+    static void release();
+
     static std::atomic<uint32_t> next_;
     static std::atomic<uint32_t> serving_;
 };

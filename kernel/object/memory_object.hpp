@@ -26,6 +26,8 @@ class MemoryObject final : public Object {
     PhysicalAddress start() const { return PhysicalAddress{physical_.start()}; }
     uint64_t bytes() const { return physical_.size(); }
     Kind kind() const { return kind_; }
+    /// Whether it is a window on memory that others have too.
+    bool shared() const { return shared_; }
 
     /// Whether `part`, in physical addresses, may be derived for exclusive use.
     bool free_for_exclusive_use(const Range& part);

@@ -29,6 +29,7 @@ struct FastPathLayout {
     static_assert(offsetof(ExecutionContext, caller_) == CONTEXT_CALLER);
     static_assert(offsetof(ExecutionContext, callee_) == CONTEXT_CALLEE);
     static_assert(offsetof(ExecutionContext, donated_) == CONTEXT_DONATED);
+    static_assert(ExecutionContext::SlowFlag::Vcpu == FLAG_VCPU);
     static_assert(offsetof(Thread, stack_) == THREAD_STACK);
     static_assert(offsetof(Portal, handler_) == PORTAL_HANDLER);
     static_assert(offsetof(Portal, entry_) == PORTAL_ENTRY);

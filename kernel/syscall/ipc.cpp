@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "abi/message.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/capability/object_table.hpp"
 #include "kernel/debug/log.hpp"
 #include "kernel/object/domain.hpp"
@@ -67,14 +69,19 @@ void Ipc::retry(Thread& caller) {
     call(caller);
 }
 
-/// Switches to the idle handler. `message` holds the words and the tag as they shall arrive.
-void Ipc::deliver(ExecutionContext& caller, const Portal& portal, const abi::Registers& message) {
-    Thread& handler = portal.handler();
+/// The caller waits for the idle handler, which takes over its scheduling context.
+void Ipc::link(ExecutionContext& caller, Thread& handler) {
     caller.set_state(State::InCall);
     caller.callee_ = &handler;
     handler.caller_ = &caller;
     handler.donated_ = caller.donated_;
     handler.set_state(State::Ready);
+}
+
+/// Switches to the idle handler. `message` holds the words and the tag as they shall arrive.
+void Ipc::deliver(ExecutionContext& caller, const Portal& portal, const abi::Registers& message) {
+    Thread& handler = portal.handler();
+    link(caller, handler);
     handler.registers() = message;
     RegisterFrame& frame = handler.frame();
     frame.rdi = portal.badge();
@@ -92,8 +99,21 @@ void Ipc::call_from_vcpu(Vcpu& vcpu, uint64_t portal_word, const abi::Registers&
         scheduler.block_running(vcpu);
         scheduler.leave_kernel();
     }
-    if (portal.value()->handler().state() != State::Idle) help(vcpu, portal.value()->handler());
-    deliver(vcpu, *portal.value(), message);
+    Thread& handler = portal.value()->handler();
+    if (handler.state() != State::Idle) help(vcpu, handler);
+    if (handler.slow_flags_ != 0) deliver(vcpu, *portal.value(), message);
+    link(vcpu, handler);
+    Cpu& cpu = Cpu::current();
+    cpu.running = &handler;
+    enter_handler(cpu, handler.frame_, handler.space_root_, message, portal.value()->entry(), handler.stack_,
+                  portal.value()->badge());
+}
+
+/// The hand-laid path of a reply to a vCPU has made the handler idle and the vCPU running.
+extern "C" [[noreturn]] void reply_to_vcpu(ExecutionContext& context, const abi::Registers& reply) {
+    Vcpu& vcpu = static_cast<Vcpu&>(context);
+    vcpu.finish_call(Status::Ok, reply);
+    Scheduler::current().leave_kernel();
 }
 
 /// Moves buffer words and capabilities. Returns the tag as the receiver sees it, with status Ok.

@@ -40,6 +40,7 @@ struct Ipc {
     static abi::Result<void> try_call(Thread& caller);
     static abi::Result<Portal*> portal_from(uint64_t word, uint32_t cpu);
     static Portal* wanted_portal(const ExecutionContext& caller);
+    static void link(ExecutionContext& caller, Thread& handler);
     [[noreturn]] static void deliver(ExecutionContext& caller, const Portal& portal, const abi::Registers& message);
     [[noreturn]] static void help(ExecutionContext& caller, Thread& busy);
     static ExecutionContext* end_of_chain(const ExecutionContext& caller, Thread& busy);

@@ -22,12 +22,16 @@ Outcome<abi::DeriveMemory> handle(Thread& caller, const abi::DeriveMemory& call)
     if (!part) return Status::BadArgument;
     if ((call.flags & ~static_cast<abi::DeriveFlags>(abi::DeriveFlag::Share)) != 0) return Status::BadArgument;
     const bool share = Flags<abi::DeriveFlag>::from_word(call.flags).has(abi::DeriveFlag::Share);
+    // What is for exclusive use is cleared: never through a window on memory of others, nor without the right to write.
+    const bool clears = !share && source->kind() == MemoryObject::Kind::Ram;
+    if (!share && source->shared()) return Status::BadArgument;
+    if (clears) TRY(caller.domain().lookup<MemoryObject>(call.source, abi::Right::Derive | MemoryRight::Write));
     if (share ? !source->free_for_sharing(*part) : !source->free_for_exclusive_use(*part)) return Status::Overlap;
     constexpr abi::Rights access = MemoryRight::Read | MemoryRight::Write | MemoryRight::Execute | MemoryRight::DeviceDma;
     const abi::Rights held = CapabilityWord::RightsField::read(caller.domain().capabilities().read(call.source));
     const auto rights = static_cast<abi::Rights>(abi::Right::Destroy | abi::Right::Derive | (held & call.rights & access));
     MemoryObject* memory = TRY(make_object<MemoryObject>(*owner, source, *part, source->kind(), share));
-    if (!share && source->kind() == MemoryObject::Kind::Ram) memory->clear();
+    if (clears) memory->clear();
     TRY(publish(caller.domain(), call.slot, *memory, rights));
     return abi::NoOutput{};
 }

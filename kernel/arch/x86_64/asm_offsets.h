@@ -56,6 +56,7 @@
 #define CONTEXT_CALLER 336
 #define CONTEXT_CALLEE 344
 #define CONTEXT_DONATED 352
+#define FLAG_VCPU 1
 #define STATE_READY 0
 #define STATE_IDLE 1
 #define STATE_IN_CALL 2

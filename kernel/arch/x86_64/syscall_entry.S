@@ -131,7 +131,7 @@ stub_amd_end:
     jz system_call_common
     mov CONTEXT_FLAGS(%rcx), %rbp           // a caller that waits for this reply and nothing unusual?
     cmp CPU(CPU_PLAIN_CALLER), %rbp
-    jne system_call_common
+    jne reply_to_no_thread
     cmpl $0, CONTEXT_FLAGS(%r11)
     jne system_call_common
     mov CONTEXT_DONATED(%r11), %rbp         // on its time, not on a helper's?
@@ -151,6 +151,69 @@ stub_amd_end:
 .endm
 
 .section .text.syscall_entry, "ax"
+
+// The caller of the handler in R11 is no plain thread; RBP is its word of flags, state and CPU. A vCPU takes the reply
+// from the registers, without a frame of the handler.
+.balign 16
+reply_to_no_thread:
+    sub $FLAG_VCPU, %rbp
+    cmp CPU(CPU_PLAIN_CALLER), %rbp
+    jne system_call_common
+    cmpl $0, CONTEXT_FLAGS(%r11)
+    jne system_call_common
+    mov CONTEXT_DONATED(%r11), %rbp
+    cmp CPU(CPU_RUNNING_ON), %rbp
+    jne system_call_common
+    movb $STATE_IDLE, CONTEXT_STATE(%r11)
+    movb $STATE_READY, CONTEXT_STATE(%rcx)
+    xor %edi, %edi
+    mov %rdi, CONTEXT_CALLER(%r11)
+    mov %rdi, CONTEXT_DONATED(%r11)
+    mov %rcx, CPU(CPU_RUNNING)
+    dec %rax                                // the label stays, Reply becomes Ok
+    push %rdi                               // an abi::Registers on the stack, which stays aligned
+    push %rax
+    push %rdi
+    push %rsi
+    push %r8
+    push %r9
+    push %r10
+    push %rbx
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    mov %rsp, %rsi
+    mov %rcx, %rdi
+    xor %ebp, %ebp
+    call reply_to_vcpu
+
+// [[noreturn]] void enter_handler_*(const abi::Registers& message, entry, stack, badge): into ring 3 at the start of a
+// call, with a message that is in memory.
+.macro load_message
+    mov %rdx, %r11
+    mov %rcx, %rbp
+    mov %rsi, %rdx
+    mov %r11, %rcx
+    mov 0(%rdi), %r15
+    mov 8(%rdi), %r14
+    mov 16(%rdi), %r13
+    mov 24(%rdi), %r12
+    mov 32(%rdi), %rbx
+    mov 40(%rdi), %r10
+    mov 48(%rdi), %r9
+    mov 56(%rdi), %r8
+    mov 64(%rdi), %rsi
+    mov 80(%rdi), %rax
+    mov %rbp, %rdi
+.endm
+.global enter_handler_intel, enter_handler_amd
+enter_handler_intel:
+    load_message
+    leave_by_sysexit
+enter_handler_amd:
+    load_message
+    leave_by_sysret
 
 // One for each CPU, 32 bytes apart: SYSCALL leaves RSP to us.
 .balign 32

@@ -22,6 +22,8 @@ extern "C" {
 extern const std::byte stub_intel_start[], stub_intel_end[], stub_amd_start[], stub_amd_end[];
 void sysenter_entry();
 extern const std::byte syscall_trampolines[];
+[[noreturn]] void enter_handler_intel(const abi::Registers& message, uint64_t entry, uint64_t stack, uint64_t badge);
+[[noreturn]] void enter_handler_amd(const abi::Registers& message, uint64_t entry, uint64_t stack, uint64_t badge);
 }
 
 constexpr uint64_t trampoline_bytes = 32;
@@ -77,6 +79,12 @@ void prepare_return_from_stub(RegisterFrame& frame) {
     frame.rbp = frame.rdx = frame.rcx = frame.r11 = 0;
 }
 
+void prepare_system_call_again(RegisterFrame& frame) {
+    constexpr uint64_t instruction_bytes = 2;  // of SYSENTER, and of SYSCALL
+    frame.rip = STUB_RETURN - instruction_bytes;
+    frame.rdx = frame.rsp;
+}
+
 void load_user_context(Cpu& cpu, Thread& thread) {
     Domain& domain = thread.domain();
     load_root_table(domain.space().root());
@@ -86,7 +94,18 @@ void load_user_context(Cpu& cpu, Thread& thread) {
     fpu::prepare_for(thread.fpu());
 }
 
-void load_neutral_context(Cpu& cpu) { load_bases(cpu, 0, 0); }
+void load_neutral_context(Cpu& cpu) {
+    load_bases(cpu, 0, 0);
+    load_ports(cpu, nullptr);
+}
+
+void enter_handler(Cpu& cpu, UserFrame& frame, PhysicalAddress root, const abi::Registers& message, uint64_t entry,
+                   uint64_t stack, uint64_t badge) {
+    load_root_table(root);
+    cpu.set_user_frame_end(reinterpret_cast<uint64_t>(&frame.registers + 1));
+    if (intel_entry()) enter_handler_intel(message, entry, stack, badge);
+    enter_handler_amd(message, entry, stack, badge);
+}
 
 PhysicalAddress loaded_root_table() { return Cpu::current().loaded_root; }
 
