@@ -70,9 +70,13 @@ struct FpuControl {
         set_task_switched(cpu, false);
         if (cpu.loaded != nullptr) follow(cpu, *cpu.loaded);
         set_xcr0(cpu, components);
-        if (cpu.loaded != nullptr) save(*cpu.loaded);
+        if (cpu.loaded != nullptr) {
+            save(*cpu.loaded);
+            cpu.loaded->loaded_ = false;
+        }
         restore(next);
         cpu.loaded = &next;
+        next.loaded_ = true;
         next.loaded_on_ = Cpu::current().id;
         set_xcr0(cpu, next.xcr0_);
     }
@@ -160,7 +164,7 @@ void prepare_for(FpuState* next) {
     FpuControl::set_task_switched(cpu, next == nullptr);
 }
 
-void prepare_for_guest(FpuState& next) {
+void load_for_guest(FpuState& next) {
     FpuControl::PerCpu& cpu = FpuControl::current();
     FpuControl::load(cpu, next);
     FpuControl::set_task_switched(cpu, true);

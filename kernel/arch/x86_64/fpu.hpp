@@ -25,6 +25,8 @@ class alignas(64) FpuState {
     void destroy(Domain& payer);
 
     uint64_t xcr0() const { return xcr0_; }
+    /// Whether the CPU holds the registers. Then TS is set, if they are a guest's.
+    bool loaded() const { return loaded_; }
     /// Takes over an XCR0 the loaded guest has set by itself: QEMU's AMD-V does not intercept XSETBV.
     void follow_cpu();
     /// Takes a value `fpu::valid_xcr0` accepts. False if the CPU refused it all the same.
@@ -37,6 +39,7 @@ class alignas(64) FpuState {
 
     uint64_t xcr0_ = 0;
     uint32_t loaded_on_ = ~uint32_t{0};  // a CPU that may hold the registers
+    bool loaded_ = false;
 };
 
 namespace fpu {
@@ -57,8 +60,11 @@ constexpr bool valid_xcr0(uint64_t value, uint64_t supported) {
 
 /// Before a thread runs: with its registers loaded and TS clear, or, without a state, TS set and nothing switched.
 void prepare_for(FpuState* next);
+void load_for_guest(FpuState& next);
 /// Before a guest runs: its registers and XCR0 loaded; TS set, as the host has it after the exit.
-void prepare_for_guest(FpuState& next);
+inline void prepare_for_guest(FpuState& next) {
+    if (!next.loaded()) [[unlikely]] load_for_guest(next);
+}
 
 }  // namespace fpu
 

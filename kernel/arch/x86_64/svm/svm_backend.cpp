@@ -125,14 +125,23 @@ void SvmBackend::deliver_nmi(Vcpu& vcpu) {
     inject(vcpu, EventInformation::make(static_cast<uint8_t>(x86::Exception::NonMaskable), EventInformation::Kind::Nmi));
 }
 
-/// A virtual interrupt that is never delivered: its intercept says that the guest would take one of this priority.
-/// While it is there, MOV to CR8 is intercepted: QEMU 7.2 stops by an assertion when a guest executes one then.
-void SvmBackend::request_window(Vcpu& vcpu, uint8_t vector) {
+/// Only MOV to CR8 lowers TPR without an exit.
+void SvmBackend::watch_task_priority(Vcpu& vcpu) {
     Vmcb& vmcb = vmcb_of(vcpu);
     if (vcpu.hardware().step == VcpuHardware::Step::TaskPriority) return;  // asked for again after the step
-    vmcb.virtual_interrupt = Virtual::Priority::write(vmcb.virtual_interrupt | Virtual::Request::mask, vector >> 4);
     vmcb.intercept_cr |= x86::svm_intercept_write_cr8;
-    vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Interrupts::mask | x86::SvmClean::Intercepts::mask);
+    vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Intercepts::mask);
+}
+
+/// A virtual interrupt that is never delivered: its intercept says that the guest would take one. While it is there,
+/// MOV to CR8 is intercepted: QEMU 7.2 stops by an assertion when a guest executes one then. And it compares priorities
+/// wrongly (equal ones pass), so what TPR holds back is not asked for in this way.
+void SvmBackend::request_window(Vcpu& vcpu, uint8_t vector) {
+    Vmcb& vmcb = vmcb_of(vcpu);
+    if (vcpu.hardware().step == VcpuHardware::Step::TaskPriority) return;
+    watch_task_priority(vcpu);
+    vmcb.virtual_interrupt = Virtual::Priority::write(vmcb.virtual_interrupt | Virtual::Request::mask, vector >> 4);
+    vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Interrupts::mask);
 }
 
 void SvmBackend::drop_window(Vcpu& vcpu) {
@@ -168,7 +177,7 @@ void SvmBackend::end_step(Vcpu& vcpu) {
 void SvmBackend::deliver_interrupts(Vcpu& vcpu) {
     const auto vector = vcpu.apic().deliverable();
     if (!vector) {
-        if (const auto held = vcpu.apic().held_by_task_priority()) request_window(vcpu, *held);
+        if (vcpu.apic().held_by_task_priority()) watch_task_priority(vcpu);
         return;
     }
     if (vcpu.hardware().injecting || !interrupts_enabled(vcpu)) {

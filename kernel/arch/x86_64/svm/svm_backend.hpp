@@ -43,6 +43,7 @@ class SvmBackend final : public VcpuBackend {
   private:
     void assign_asid(Vcpu& vcpu);
     void request_window(Vcpu& vcpu, uint8_t priority);
+    void watch_task_priority(Vcpu& vcpu);
     void drop_window(Vcpu& vcpu);
     void begin_step(Vcpu& vcpu, VcpuHardware::Step kind);
     [[noreturn]] void end_step(Vcpu& vcpu);

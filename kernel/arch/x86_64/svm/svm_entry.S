@@ -9,11 +9,11 @@
 // [[noreturn]] void svm_enter(GuestFrame& frame, uint64_t vmcb)
 .global svm_enter
 svm_enter:
+    sti                                 // not right before VMRUN: QEMU would take its shadow into the guest
     mov %rsi, %rax
     lea 8(%rdi), %rsp                   // the guest's RAX is in the VMCB
     pop %rcx
     restore_guest_registers_from_rcx
-    sti
     vmrun
     cli
     save_guest_registers 0
