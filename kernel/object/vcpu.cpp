@@ -49,6 +49,9 @@ Vcpu::Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block,
 
 abi::Result<Vcpu*> Vcpu::create(Domain& guest, uint32_t cpu) {
     if (virtualization() == abi::Virtualization::None) return Status::NotSupported;
+    bool ready = false;
+    cross_cpu::run_on(cpu, [](void* result) { *static_cast<bool*>(result) = initialize_virtualization(); }, &ready);
+    if (!ready) return Status::NotSupported;
     ObjectHeap& heap = guest.heap();
     void* state_memory = TRY(heap.allocate_pages(state_memory_order));
     ScopeGuard free_state{[&] { heap.free_pages(state_memory, state_memory_order); }};

@@ -15,6 +15,7 @@ constinit VmxBackend vmx_backend;
 constinit SvmBackend svm_backend;
 constinit VcpuBackend* chosen = nullptr;
 constinit abi::Virtualization chosen_kind = abi::Virtualization::None;
+constinit bool ready_on[max_cpus] = {};  // each used by its CPU
 }  // namespace
 
 void detect_virtualization() {
@@ -41,11 +42,10 @@ void detect_virtualization() {
     }
 }
 
-void initialize_virtualization() {
-    if (chosen == nullptr || chosen->initialize_cpu()) return;
-    log("bulkhead: no guests can run: CPU {} refuses to switch virtualization on", Cpu::current().id);
-    chosen = nullptr;
-    chosen_kind = abi::Virtualization::None;
+bool initialize_virtualization() {
+    bool& ready = ready_on[Cpu::current().id];
+    if (chosen != nullptr && !ready) ready = chosen->initialize_cpu();
+    return ready;
 }
 
 abi::Virtualization virtualization() { return chosen_kind; }

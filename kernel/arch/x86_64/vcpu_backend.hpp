@@ -118,8 +118,9 @@ class VcpuBackend {
 
 /// Chooses the back-end; says in the log what was found, or why guests cannot run. On the bootstrap processor, once.
 void detect_virtualization();
-/// Every CPU, after its descriptor tables, FPU and system-call MSRs are set up: guests leave these as they are now.
-void initialize_virtualization();
+/// Switches it on on this CPU, after its descriptor tables and system-call MSRs are set up: guests leave these as they
+/// are now. Does nothing if it is on, or if nothing was detected yet; the first vCPU on a CPU asks again.
+bool initialize_virtualization();
 /// The back-end. Only if `virtualization()` (user_context.hpp) is not None.
 VcpuBackend& vcpu_backend();
 

@@ -72,6 +72,8 @@ bool SvmBackend::initialize_cpu() {
     kernel::write_msr(x86::svm_host_save, host_save->value());
     cpu.host_vmcb = *host_vmcb;
     svm::save(cpu.host_vmcb);
+    Vmcb& host = *direct_map<Vmcb>(cpu.host_vmcb);
+    host.fs.base = host.gs.base = 0;  // of whatever thread runs now
     return true;
 }
 
