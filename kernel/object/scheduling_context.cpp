@@ -17,6 +17,7 @@ SchedulingContext::SchedulingContext(Domain& owner, ExecutionContext& target, co
       budget_{parameters.budget},
       period_{parameters.period},
       remaining_{parameters.budget},
+      slice_left_{Scheduler::slice_ticks()},
       deadline_{replenish, this} {}
 
 abi::Result<void> SchedulingContext::check(const Parameters& parameters) {

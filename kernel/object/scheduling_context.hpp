@@ -91,6 +91,7 @@ class SchedulingContext final : public Object {
     uint64_t budget_;
     uint64_t period_;
     uint64_t remaining_;
+    uint64_t slice_left_;       // ticks until its equals have their turn
     uint64_t started_ = 0;      // when it last began to run with a full charge interval
     StaticVector<Replenishment, maximum_replenishments> replenishments_;
     Deadline deadline_;

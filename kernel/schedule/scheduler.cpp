@@ -22,6 +22,7 @@ void Scheduler::initialise(Cpu& cpu) {
     cpu.scheduler = new (direct_map(*pages)) Scheduler{cpu};
 }
 
+uint64_t Scheduler::slice_ticks() { return tsc_hz() / slice_hz; }
 Scheduler& Scheduler::current() { return *Cpu::current().scheduler; }
 ExecutionContext* Scheduler::running() const { return cpu_.running; }
 SchedulingContext* Scheduler::running_on() const { return cpu_.running_on; }
@@ -107,13 +108,17 @@ void Scheduler::put_away() {
 /// Charges a scheduling context that stops running, and queues it unless it waits.
 void Scheduler::settle(SchedulingContext& context) {
     const uint64_t now = read_tsc();
-    context.charge(now - context.started_);
+    const uint64_t ran = now - context.started_;
+    context.charge(ran);
     context.started_ = now;
+    // A slice goes on behind preemptions, so that they do not keep equals from their turn.
+    const bool slice_over = slice_over_ || ran >= context.slice_left_;
+    context.slice_left_ = slice_over ? slice_ticks() : context.slice_left_ - ran;
     if (context.state_ != SchedulingContext::State::Running) return;
     if (context.depleted()) {
         context.arm_replenishment();
     } else {
-        enqueue(context, !slice_over_);
+        enqueue(context, !slice_over);
     }
 }
 
@@ -160,11 +165,10 @@ void Scheduler::idle() {
 void Scheduler::arm_slice(uint64_t now) {
     const SchedulingContext& context = *cpu_.running_on;
     uint64_t limit = context.remaining();
+    const bool has_equals = !queues_[context.priority_].empty();
+    if (has_equals && limit > context.slice_left_) limit = context.slice_left_;
     const uint64_t ran = now - context.started_;
     limit = limit > ran ? limit - ran : 0;
-    const bool has_equals = !queues_[context.priority_].empty();
-    const uint64_t slice = tsc_hz() / slice_hz;
-    if (has_equals && limit > slice) limit = slice;
     if (limit < abi::no_deadline / 2) {
         timers_.arm(slice_, now + limit);
     } else {

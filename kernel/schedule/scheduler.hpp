@@ -58,6 +58,8 @@ class Scheduler {
     /// For the start of a CPU: there is no running context yet.
     [[noreturn]] void run();
 
+    /// How long a scheduling context runs before its equals do.
+    static uint64_t slice_ticks();
     /// Calls `context.woken()` on its CPU, soon. From any CPU.
     static void wake_from_anywhere(ExecutionContext& context);
     /// Serves the wake-ups other CPUs asked for.
