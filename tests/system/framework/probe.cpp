@@ -48,7 +48,8 @@ struct Write {
     uint64_t value;
 };
 PROBE_FUNCTION(write_byte, "mov 8(%rdi), %rax\n\tmov (%rdi), %rdi\n\tmov %al, (%rdi)")
-PROBE_FUNCTION(execute, "xor %ecx, %ecx\n\txor %edx, %edx\n\tcall *%rdi")
+// Whatever system call is made there is Null, which keeps the registers.
+PROBE_FUNCTION(execute, "mov $2, %eax\n\txor %ecx, %ecx\n\txor %edx, %edx\n\tcall *%rdi")
 
 }  // namespace
 
