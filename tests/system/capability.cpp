@@ -238,6 +238,30 @@ SYSTEM_TEST(many_domains_come_and_go) {
     EXPECT(before <= after + 4);
 }
 
+SYSTEM_TEST(threads_die_while_they_wait_for_the_kernel) {
+    // A child on another CPU makes and destroys all the time, so it often waits for the lock that its own destruction
+    // holds.
+    struct Maker {
+        static void run(void* argument) {
+            auto& started = *static_cast<std::atomic<bool>*>(argument);
+            for (;;) {
+                started = true;
+                static_cast<void>(invoke(abi::CreateNotification{self, 200}));
+                static_cast<void>(invoke(abi::Destroy{200}));
+            }
+        }
+    };
+    if (root().cpu_count < 2) SKIP("needs two CPUs");
+    for (int i = 0; i < 30; ++i) {
+        Child child = NEEDED(Child::create());
+        auto& started = child.shared<std::atomic<bool>>();
+        NEEDED(child.start(Maker::run, &started, test_priority, root().cpu_count - 1));
+        EXPECT(eventually([&] { return started.load(); }));
+        child.destroy();
+        if (has_failed()) return;
+    }
+}
+
 SYSTEM_TEST(quotas_are_split_and_returned) {
     runtime::Domain parent = NEEDED(runtime::Domain::create(300, 64));
     const uint64_t full = NEEDED(parent.free_quota_pages());

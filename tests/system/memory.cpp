@@ -104,7 +104,7 @@ SYSTEM_TEST(rights_are_not_enlarged) {
     EXPECT_EQ(write.address, place);
     EXPECT_EQ(write.error_code & 7, 7u);  // present, write, user
     EXPECT_FAULT(probe_execute(place), page_fault);
-    Memory rr = NEEDED(r.derive(0, page, abi::all_rights));
+    Memory rr = NEEDED(r.share(0, page));
     EXPECT_STATUS(rr.map(place + page, 0, page, read_write), Status::MissingRight);
     give_memory_back(m);
     r.forget();
@@ -275,6 +275,21 @@ SYSTEM_TEST(destroy_unmaps_in_all_domains) {
     shared.stop = true;
     m.destroy();
     child.destroy();
+}
+
+SYSTEM_TEST(only_who_may_write_can_have_it_cleared) {
+    Memory m = NEEDED(take_memory(2 * page));
+    EXPECT_OK(m.map(place, 0, page, read_write));
+    word_at(place) = 7;
+    // Not through a window on it, and not without the right to write.
+    Memory window = NEEDED(m.derive(0, 2 * page, abi::all_rights, static_cast<abi::DeriveFlags>(abi::DeriveFlag::Share)));
+    EXPECT_STATUS(window.derive(0, page), Status::BadArgument);
+    const Selector readable = NEEDED(m.restricted(abi::Right::Derive | abi::MemoryRight::Read));
+    EXPECT_STATUS(Memory{readable}.derive(page, page), Status::MissingRight);
+    EXPECT_EQ(word_at(place), 7u);
+    give_memory_back(m);
+    window.forget();
+    runtime::Capability{readable}.forget();
 }
 
 SYSTEM_TEST(owned_by_another_domain) {
