@@ -103,7 +103,7 @@ void print_summary() {
 }
 
 /// The second half of boot, on the bootstrap processor's own stack.
-extern "C" [[noreturn]] void boot_on_own_stack(Cpu& cpu) {
+extern "C" [[noreturn, gnu::used]] void boot_on_own_stack(Cpu& cpu) {
     set_up_this_cpu(cpu);
     LocalApic::choose_mode(acpi.local_apic);
     LocalApic::enable();

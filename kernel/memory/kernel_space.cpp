@@ -66,7 +66,7 @@ void map_image() {
 /// Gives the regions that grow later their entry in the root table now, before roots are copied.
 void fill_root_entries() {
     const DirectMapMemory memory;
-    for (const uint64_t base : {cpu_region_base, task_state_region_base, device_region_base, object_region_base}) {
+    for (const uint64_t base : {cpu_region_base, task_state_region_base, device_region_base}) {
         const unsigned index = (base >> 39) % root_entries;
         const auto table = allocate_cleared_page();
         if (!table) refuse_machine("too little memory for the kernel's page tables");

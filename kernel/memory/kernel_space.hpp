@@ -42,7 +42,7 @@ void initialize_root_table(PhysicalAddress root);
 /// Device registers, uncached; at most 4 KiB aligned pages around [address, +size) are mapped. Null if the kernel has
 /// no page left. For boot: mappings are never undone.
 volatile void* map_device(PhysicalAddress address, uint64_t size);
-/// Maps fresh cleared pages at [address, +size) of the CPU, task state or object regions; false if there are none.
+/// Maps fresh cleared pages at [address, +size) of the CPU or task state regions; false if there are none.
 [[nodiscard]] bool map_kernel_pages(uint64_t address, uint64_t size);
 
 /// The identity mapping of the page through which other processors enter long mode; boot only.

@@ -70,9 +70,6 @@ class AddressSpace {
     /// Maps a page of the kernel's into a native space, read-only or writable, for as long as `mapping` lives.
     abi::Result<void> map_kernel_page(Mapping& mapping, PhysicalAddress page, x86::PageAccess access);
 
-    /// Where user space translates to, for the kernel's own use of user memory.
-    bool maps(uint64_t address) const;
-
   private:
     class TableSource;
     template <typename Function>

@@ -37,7 +37,6 @@ struct Ipc {
     static void finish_exception(Thread& thread, abi::Status status, const abi::Registers& reply);
 
   private:
-    static abi::Result<void> try_call(Thread& caller);
     static abi::Result<Portal*> portal_from(uint64_t word, uint32_t cpu);
     static Portal* wanted_portal(const ExecutionContext& caller);
     static void link(ExecutionContext& caller, Thread& handler);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Registers the jobs with CTest, so that `ctest --preset default` runs what `bulkhead test` runs. The build calls
-// this after every change of the tests (tests/support/CMakeLists.txt).
+// Registers the jobs with CTest, so that `ctest --preset default` runs what `bulkhead test` runs. CTest calls
+// this whenever it starts (tools/bulkhead/CMakeLists.txt).
 #include <fmt/format.h>
 
 #include "tools/test/job.hpp"

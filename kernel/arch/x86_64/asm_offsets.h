@@ -2,7 +2,7 @@
 // Numbers that assembly and C++ share. C++ checks each by static_assert where the type is declared.
 #pragma once
 
-// Selectors; see descriptor_tables.hpp for why they stand in this order.
+// Selectors; see DescriptorTable in cpu.hpp for why they stand in this order.
 #define SELECTOR_KERNEL_CODE 0x08
 #define SELECTOR_KERNEL_STACK 0x10
 #define SELECTOR_USER_CODE 0x2b

@@ -86,6 +86,7 @@ static_assert(sizeof(TaskState) == 4 * page_size_bytes && offsetof(TaskState, io
 class ExecutionContext;
 class SchedulingContext;
 class Scheduler;
+class Vcpu;
 
 struct Cpu {
     uint32_t id = 0;  // dense index; the bootstrap processor is 0
@@ -101,6 +102,8 @@ struct Cpu {
     // What the word of flags, state and CPU is in a handler, or a caller, that the hand-laid paths may go on with.
     uint64_t idle_handler = 0;
     uint64_t plain_caller = 0;
+    // Whose VMCS is current (VT-x), and whose guest registers without a place in VMCS or VMCB are in the CPU.
+    Vcpu* loaded_vcpu = nullptr;
     DescriptorTable& descriptors = descriptors_of(this);
     uint64_t io_version = 0;        // of the I/O bitmap in task_state
     bool task_register_cut = true;  // a VM exit set TR's limit to 67h, or the bitmap was never in it

@@ -6,7 +6,6 @@
 #include "hw/x86/control_register.hpp"
 #include "hw/x86/cpuid.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
-#include "kernel/arch/x86_64/user_access.h"
 #include "kernel/platform/halt.hpp"
 
 namespace bulkhead::kernel {

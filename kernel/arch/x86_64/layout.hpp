@@ -18,7 +18,6 @@ inline constexpr uint64_t direct_map_size = uint64_t{1} << 46;
 inline constexpr uint64_t cpu_region_base = 0xffff'c000'0000'0000;         // CPU blocks, see cpu.hpp
 inline constexpr uint64_t task_state_region_base = 0xffff'c100'0000'0000;  // TSS and I/O bitmap of each CPU
 inline constexpr uint64_t device_region_base = 0xffff'd000'0000'0000;      // uncached device registers
-inline constexpr uint64_t object_region_base = 0xffff'e000'0000'0000;      // tables that must be contiguous
 inline constexpr uint64_t image_base = IMAGE_BASE;                         // kernel image, at its load address
 
 /// Where the direct map shows a byte of RAM.

@@ -24,22 +24,26 @@ constexpr uint32_t bit(SvmIntercept1 intercept) { return static_cast<uint32_t>(i
 }  // namespace
 
 void SvmBackend::load(Vcpu& vcpu) {
+    if (Cpu::current().loaded_vcpu == &vcpu) [[likely]] return;
+    load_other(vcpu);
+}
+
+void SvmBackend::load_other(Vcpu& vcpu) {
     SvmCpu& cpu = SvmCpu::current();
-    if (cpu.loaded == &vcpu) [[likely]] return;
-    if (cpu.loaded != nullptr) {
-        save_debug_registers(cpu.loaded->hardware().resident);
-        cpu.resident = cpu.loaded->hardware().resident;
+    if (Cpu::current().loaded_vcpu != nullptr) {
+        save_debug_registers(Cpu::current().loaded_vcpu->hardware().resident);
+        cpu.resident = Cpu::current().loaded_vcpu->hardware().resident;
     }
     load_debug_registers(vcpu.hardware().resident, cpu.resident);
     cpu.resident = vcpu.hardware().resident;
-    cpu.loaded = &vcpu;
+    Cpu::current().loaded_vcpu = &vcpu;
 }
 
 void SvmBackend::destroy(Vcpu& vcpu) {
     SvmCpu& cpu = SvmCpu::current();
-    if (cpu.loaded != &vcpu) return;
+    if (Cpu::current().loaded_vcpu != &vcpu) return;
     save_debug_registers(cpu.resident);
-    cpu.loaded = nullptr;
+    Cpu::current().loaded_vcpu = nullptr;
 }
 
 /// A new address-space identifier is a flushed one; when all were given out, everything is flushed once.
@@ -82,7 +86,7 @@ void SvmBackend::leave() {
     SvmCpu& cpu = SvmCpu::current();
     if (!cpu.guest_in_cpu) return;
     cpu.guest_in_cpu = false;
-    svm::save(cpu.loaded->hardware().control_block_address);
+    svm::save(Cpu::current().loaded_vcpu->hardware().control_block_address);
     svm::load(cpu.host_vmcb);
     svm::set_global_interrupts();
     Cpu& here = Cpu::current();

@@ -41,6 +41,7 @@ class SvmBackend final : public VcpuBackend {
     [[noreturn]] void handle_exit(Vcpu& vcpu);
 
   private:
+    void load_other(Vcpu& vcpu);
     void assign_asid(Vcpu& vcpu);
     void request_window(Vcpu& vcpu, uint8_t priority);
     void watch_task_priority(Vcpu& vcpu);

@@ -8,7 +8,6 @@
 namespace bulkhead::kernel {
 
 struct alignas(64) SvmCpu {
-    Vcpu* loaded = nullptr;             // whose DR0-3 and TSC_AUX are in the CPU
     bool guest_in_cpu = false;          // its VMLOAD state too; GIF is 0
     uint32_t next_asid = 1;
     uint64_t asid_generation = 1;

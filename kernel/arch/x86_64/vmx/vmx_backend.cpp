@@ -42,23 +42,27 @@ void load_resident(const ResidentRegisters& wanted, ResidentRegisters& loaded) {
 }  // namespace
 
 void VmxBackend::load(Vcpu& vcpu) {
+    if (Cpu::current().loaded_vcpu == &vcpu) [[likely]] return;
+    load_other(vcpu);
+}
+
+void VmxBackend::load_other(Vcpu& vcpu) {
     VmxCpu& cpu = VmxCpu::current();
-    if (cpu.loaded == &vcpu) [[likely]] return;
-    if (cpu.loaded != nullptr) {
-        save_resident(cpu.loaded->hardware().resident);
-        cpu.resident = cpu.loaded->hardware().resident;
+    if (Cpu::current().loaded_vcpu != nullptr) {
+        save_resident(Cpu::current().loaded_vcpu->hardware().resident);
+        cpu.resident = Cpu::current().loaded_vcpu->hardware().resident;
     }
     const bool current = make_current(vcpu.hardware().control_block_address);
     ASSERT(current);
     load_resident(vcpu.hardware().resident, cpu.resident);
-    cpu.loaded = &vcpu;
+    Cpu::current().loaded_vcpu = &vcpu;
 }
 
 void VmxBackend::destroy(Vcpu& vcpu) {
     VmxCpu& cpu = VmxCpu::current();
-    if (cpu.loaded == &vcpu) {
+    if (Cpu::current().loaded_vcpu == &vcpu) {
         save_resident(cpu.resident);
-        cpu.loaded = nullptr;
+        Cpu::current().loaded_vcpu = nullptr;
     }
     clear(vcpu.hardware().control_block_address);
 }

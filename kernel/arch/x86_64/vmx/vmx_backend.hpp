@@ -46,6 +46,7 @@ class VmxBackend final : public VcpuBackend {
     [[noreturn]] void handle_failed_entry(Vcpu& vcpu);
 
   private:
+    void load_other(Vcpu& vcpu);
     void write_host_state(Vcpu& vcpu);
     void write_controls(Vcpu& vcpu);
     void write_guest_state();

@@ -9,7 +9,6 @@
 namespace bulkhead::kernel {
 
 struct alignas(64) VmxCpu {
-    Vcpu* loaded = nullptr;        // whose VMCS is current, and whose registers are resident
     ResidentRegisters resident{};  // as they stand in the CPU, but for what the loaded guest changes by itself
     uint16_t last_vpid = 0;
 
