@@ -85,6 +85,9 @@ void panic_with_frame(const char* message, const RegisterFrame& frame) {
     system_halt(status_panic);
 }
 
+/// What the compiler puts in place of functions without a body (Itanium C++ ABI, 3.2.6).
+extern "C" [[noreturn]] void __cxa_pure_virtual() { panic("a function without a body was called"); }
+
 }  // namespace bulkhead::kernel
 
 namespace bulkhead {

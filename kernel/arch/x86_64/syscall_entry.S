@@ -49,7 +49,7 @@ stub_amd_end:
     xor %ebp, %ebp
     xor %r11d, %r11d
     sti
-    rex.w sysexit
+    sysexitq
 .endm
 .macro leave_by_sysret
     mov %rcx, %rsp
@@ -57,7 +57,7 @@ stub_amd_end:
     mov $0x202, %r11d
     xor %ebp, %ebp
     xor %edx, %edx
-    rex.w sysret
+    sysretq
 .endm
 
 // From the running thread in \from to \to: page tables, and where its next interrupt is pushed.

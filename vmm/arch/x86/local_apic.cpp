@@ -69,7 +69,6 @@ struct Command {
     static constexpr uint64_t defined_low = 0xccfff;
 };
 constexpr uint32_t error_send_illegal = 1 << 5;
-constexpr uint32_t error_receive_illegal = 1 << 6;
 constexpr uint32_t error_illegal_register = 1 << 7;
 
 constexpr uint32_t version = 0x14 | (lvt_entries - 1) << 16;
