@@ -47,24 +47,15 @@ void read_multiboot(PhysicalAddress address) {
     information.command_line = decltype(information.command_line){multiboot.command_line};
 }
 
-/// The root pointer itself, or a copy: the BIOS keeps it in its own memory, UEFI's is known to the boot loader only.
+/// The boot loader has a copy of the root pointer, UEFI's only there; the BIOS keeps it in its own memory.
 void read_acpi() {
-    information.acpi_root_pointer = find_acpi_root_pointer(boot_view);
     Bytes root_pointer = multiboot.root_pointer;
-    if (root_pointer.empty()) root_pointer = boot_view(information.acpi_root_pointer, sizeof(x86::acpi::RootPointer));
+    if (root_pointer.empty()) root_pointer = boot_view(find_acpi_root_pointer(boot_view), sizeof(x86::acpi::RootPointer));
     parse_acpi(root_pointer, boot_view, acpi);
+    information.acpi_root_table = acpi.root_table;
     if (acpi.apic_ids.empty()) log("bulkhead: no ACPI table of processors; using one CPU and no interrupt lines");
     information.pci_segments = acpi.pci_segments;
     set_power_off(acpi.power_off);
-}
-
-/// With UEFI there is no root pointer below 1 MiB: puts the boot loader's copy where programs that need it can map it.
-void keep_root_pointer() {
-    if (information.acpi_root_pointer.value() != 0 || !is_acpi_root_pointer(multiboot.root_pointer)) return;
-    const PhysicalAddress place{ACPI_ROOT_POINTER_COPY};
-    const std::size_t size = std::min(multiboot.root_pointer.size(), sizeof(x86::acpi::RootPointer));
-    __builtin_memcpy(direct_map(place), multiboot.root_pointer.data(), size);
-    information.acpi_root_pointer = place;
 }
 
 template <std::size_t Capacity>
@@ -87,7 +78,6 @@ void set_up_memory() {
     information.kernel_pool = plan->kernel_pool;
     copy_largest(plan->free, information.memory);
     copy_largest(plan->devices, information.devices);
-    keep_root_pointer();
     initialize_kernel_pages(plan->kernel_pool);
     build_kernel_space({plan->direct_map.begin(), plan->direct_map.end()});
 }

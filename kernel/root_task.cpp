@@ -97,7 +97,7 @@ void describe(Domain& root, const BootInformation& boot, abi::RootInformation& i
     information.cpu_count = cpu_count();
     information.first_free_slot = slots.next();
     information.capability_slots = root_slots;
-    information.acpi_root_pointer = boot.acpi_root_pointer.value();
+    information.acpi_root_table = boot.acpi_root_table.value();
     copy_text(information.command_line, sizeof information.command_line, boot.command_line.view());
 }
 

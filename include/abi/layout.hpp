@@ -80,7 +80,7 @@ struct RootInformation {
     Selector first_free_slot;
     uint32_t capability_slots;
     uint32_t device_count;
-    uint64_t acpi_root_pointer;  ///< physical address of the RSDP, 0 if there is none
+    uint64_t acpi_root_table;    ///< physical address of the XSDT or, without one, the RSDT; 0: none
     uint64_t quota_pages;        ///< kernel memory this domain may split among its children
     RootMemory memories[max_root_memories];
     RootMemory devices[max_root_devices];  ///< ranges that are not RAM, one memory object each

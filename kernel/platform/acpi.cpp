@@ -124,15 +124,17 @@ void parse_table(Bytes table, PhysicalView view, AcpiInformation& result) {
 
 /// RSDT and XSDT differ in the width of their addresses.
 template <typename Pointer>
-void parse_root_table(Bytes root, PhysicalView view, AcpiInformation& result) {
+bool parse_root_table(PhysicalAddress address, PhysicalView view, AcpiInformation& result) {
+    const Bytes root = table_at(address, view);
+    if (root.empty()) return false;
+    result.root_table = address;
     for (std::size_t i = 0; i < max_tables; ++i) {
-        const auto address = read_at<Pointer>(root, sizeof(acpi::TableHeader) + i * sizeof(Pointer));
-        if (!address) return;
-        parse_table(table_at(PhysicalAddress{*address}, view), view, result);
+        const auto entry = read_at<Pointer>(root, sizeof(acpi::TableHeader) + i * sizeof(Pointer));
+        if (!entry) break;
+        parse_table(table_at(PhysicalAddress{*entry}, view), view, result);
     }
+    return true;
 }
-
-}  // namespace
 
 bool is_acpi_root_pointer(Bytes bytes) {
     if (bytes.size() < acpi::old_root_pointer_bytes) return false;
@@ -140,6 +142,8 @@ bool is_acpi_root_pointer(Bytes bytes) {
     return signature && std::string_view{signature->data(), signature->size()} == "RSD PTR " &&
            sums_to_zero(bytes.first(acpi::old_root_pointer_bytes));
 }
+
+}  // namespace
 
 PhysicalAddress find_acpi_root_pointer(PhysicalView view) {
     constexpr uint64_t bios_start = 0xe0000, bios_end = 0x100000, step = 16;
@@ -154,12 +158,12 @@ PhysicalAddress find_acpi_root_pointer(PhysicalView view) {
 void parse_acpi(Bytes root_pointer, PhysicalView view, AcpiInformation& result) {
     if (!is_acpi_root_pointer(root_pointer)) return;
     const auto full = read_at<acpi::RootPointer>(root_pointer, 0);
-    if (full && full->revision >= 2 && full->xsdt != 0) {
-        const Bytes xsdt = table_at(PhysicalAddress{full->xsdt}, view);
-        if (!xsdt.empty()) return parse_root_table<uint64_t>(xsdt, view, result);
+    if (full && full->revision >= 2 && full->xsdt != 0 &&
+        parse_root_table<uint64_t>(PhysicalAddress{full->xsdt}, view, result)) {
+        return;
     }
     const auto rsdt = read_at<uint32_t>(root_pointer, offsetof(acpi::RootPointer, rsdt));
-    if (rsdt) parse_root_table<uint32_t>(table_at(PhysicalAddress{*rsdt}, view), view, result);
+    if (rsdt) (void)parse_root_table<uint32_t>(PhysicalAddress{*rsdt}, view, result);
 }
 
 }  // namespace bulkhead::kernel

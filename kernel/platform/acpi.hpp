@@ -38,10 +38,9 @@ struct AcpiInformation {
     uint16_t pm_timer_port = 0;
     bool pm_timer_32_bits = false;
     PowerOff power_off;
+    PhysicalAddress root_table;  // XSDT, or RSDT; 0: none
 };
 
-/// Whether the bytes start with a valid root pointer.
-bool is_acpi_root_pointer(Bytes bytes);
 /// Where the BIOS put the root pointer (ACPI 6.5, 5.2.5.1), or 0.
 PhysicalAddress find_acpi_root_pointer(PhysicalView view);
 /// Reads all tables that `root_pointer` leads to.

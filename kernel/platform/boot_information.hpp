@@ -54,7 +54,7 @@ struct BootInformation {
     StaticVector<PciSegment, 8> pci_segments;
     Range kernel_pool;
     BoundedText<sizeof(abi::RootInformation::command_line)> command_line;
-    PhysicalAddress acpi_root_pointer;  // 0: none
+    PhysicalAddress acpi_root_table;  // XSDT or RSDT; 0: none
     uint64_t tsc_hz = 0;
 };
 

@@ -8,7 +8,7 @@
 
 .section .rodata.ap_trampoline, "a"
 .balign 16
-.global ap_trampoline_start, ap_trampoline_end, ap_trampoline_parameters
+.global ap_trampoline_start, ap_trampoline_parameters
 .code16
 ap_trampoline_start:
     cli
@@ -64,6 +64,6 @@ ap_stack:
     .quad 0
 ap_entry:
     .quad 0
-ap_trampoline_end:
+.org ap_trampoline_start + AP_TRAMPOLINE_SIZE
 
 .section .note.GNU-stack, "", @progbits

@@ -28,10 +28,9 @@
 #define CPU_KERNEL_STACK_TOP 16
 #define TASK_STATE_RSP0 4
 
-// Where an application processor starts; must be a page below 1 MiB.
+// Where an application processor starts; must be a page below 1 MiB. What lies there (a boot module, say) comes back.
 #define AP_TRAMPOLINE 0x8000
-// Where a copy of the ACPI root pointer is kept when firmware has none below 1 MiB.
-#define ACPI_ROOT_POINTER_COPY 0x9000
+#define AP_TRAMPOLINE_SIZE 512
 
 // The image: linked 1 MiB above this.
 #define IMAGE_BASE 0xffffffff80000000

@@ -24,13 +24,31 @@ struct TrampolineParameters {
     uint64_t entry;
 };
 
-extern "C" const char ap_trampoline_start[], ap_trampoline_end[], ap_trampoline_parameters[];
+extern "C" const char ap_trampoline_start[], ap_trampoline_parameters[];
 
 constinit std::atomic<bool> released{false};
 
+/// What lies where the processors start is only borrowed: under UEFI, GRUB puts boot modules there.
+class BorrowedStartPage {
+  public:
+    BorrowedStartPage() {
+        __builtin_memcpy(saved_, direct_map(PhysicalAddress{AP_TRAMPOLINE}), sizeof(saved_));
+        map_trampoline();
+    }
+    ~BorrowedStartPage() {
+        unmap_trampoline();
+        __builtin_memcpy(direct_map(PhysicalAddress{AP_TRAMPOLINE}), saved_, sizeof(saved_));
+    }
+    BorrowedStartPage(const BorrowedStartPage&) = delete;
+    BorrowedStartPage& operator=(const BorrowedStartPage&) = delete;
+
+  private:
+    char saved_[AP_TRAMPOLINE_SIZE];
+};
+
 void place_trampoline(const Cpu& cpu) {
     auto* place = direct_map<char>(PhysicalAddress{AP_TRAMPOLINE});
-    __builtin_memcpy(place, ap_trampoline_start, static_cast<std::size_t>(ap_trampoline_end - ap_trampoline_start));
+    __builtin_memcpy(place, ap_trampoline_start, AP_TRAMPOLINE_SIZE);
     const TrampolineParameters parameters{
         .root = kernel_root().value(), .stack = cpu.kernel_stack_top, .entry = reinterpret_cast<uint64_t>(&cpu_main)};
     __builtin_memcpy(place + (ap_trampoline_parameters - ap_trampoline_start), &parameters, sizeof(parameters));
@@ -58,7 +76,7 @@ bool start(Cpu& cpu) {
 }  // namespace
 
 void start_other_cpus(const AcpiInformation& acpi) {
-    map_trampoline();
+    const BorrowedStartPage borrowed;
     const uint32_t own_id = Cpu::current().apic_id;
     for (const uint32_t apic_id : acpi.apic_ids) {
         if (apic_id == own_id) continue;
@@ -75,7 +93,6 @@ void start_other_cpus(const AcpiInformation& acpi) {
             break;
         }
     }
-    unmap_trampoline();
 }
 
 void release_other_cpus() { released.store(true, std::memory_order_release); }

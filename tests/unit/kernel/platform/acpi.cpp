@@ -166,12 +166,15 @@ TEST_F(AcpiTest, PrefersTheXsdt) {
     const auto result = parse();
     EXPECT_EQ(result.apic_ids.size(), 3u);
     EXPECT_EQ(result.pci_segments.size(), 0u);  // only the RSDT has it
+    EXPECT_EQ(result.root_table.value(), xsdt_at);
 }
 
 TEST_F(AcpiTest, FallsBackToTheRsdtWhenTheXsdtIsDamaged) {
     build_roots(2);
     memory[xsdt_at + 40] ^= std::byte{1};
-    EXPECT_EQ(parse().pci_segments.size(), 1u);
+    const auto result = parse();
+    EXPECT_EQ(result.pci_segments.size(), 1u);
+    EXPECT_EQ(result.root_table.value(), rsdt_at);
 }
 
 TEST_F(AcpiTest, WrongChecksumsAreSkipped) {
@@ -181,6 +184,7 @@ TEST_F(AcpiTest, WrongChecksumsAreSkipped) {
     EXPECT_EQ(result.pm_timer_port, 0xb008);
     memory[root_at + 9] ^= std::byte{1};
     EXPECT_EQ(find_acpi_root_pointer(view).value(), 0u);
+    EXPECT_EQ(parse().root_table.value(), 0u);
 }
 
 TEST_F(AcpiTest, EntriesThatRunOverTheEndAreSkipped) {
