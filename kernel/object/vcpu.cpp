@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Life of a virtual CPU: made, bound, run, parked, woken, destroyed. Exits are in vcpu_exit.cpp, replies in
 // vcpu_reply.cpp.
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/object/vcpu.hpp"
 
 #include <new>
@@ -29,12 +30,13 @@ static_assert(abi::vcpu_state_memory_bytes == page_size_bytes << state_memory_or
 
 Vcpu::Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block, FpuState* fpu)
     : ExecutionContext{object_type, guest, cpu, SlowFlag::Vcpu},
+      portal_word_{abi::CapabilityWord::Generation::make(1)},  // entry 0 has generation 0
+      space_{&guest.space()},
       state_memory_{state_memory},
       apic_{static_cast<std::byte*>(state_memory) + abi::virtual_apic_page_offset},
       fpu_{fpu},
       timer_{timer_expired, this} {
     hardware_.frame.kernel_stack_top = Cpu::at(cpu).kernel_stack_top;
-    hardware_.frame.vcpu = this;
     hardware_.control_block = control_block;
     hardware_.control_block_address = physical_of(control_block);
     hardware_.virtual_apic_page = physical_of(state_memory) + abi::virtual_apic_page_offset;
@@ -159,9 +161,9 @@ void Vcpu::leave_to_scheduler() {
 /// What may have changed while other code ran on this CPU: translations of the guest, the monitor's existence. Both
 /// are followed by a broadcast that makes guests exit, so testing here is soon enough (graveyard.hpp).
 void Vcpu::follow_spaces() {
-    VcpuBackend& backend = vcpu_backend();
+    VcpuBackend backend = vcpu_backend();
     backend.load(*this);
-    if (const uint64_t now = domain().space().flush_generation(); now != flush_generation_) [[unlikely]] {
+    if (const uint64_t now = space_->flush_generation(); now != flush_generation_) [[unlikely]] {
         flush_generation_ = now;
         backend.flush_guest_translations(*this);
     }
@@ -180,11 +182,13 @@ void Vcpu::enter_guest() {
 void Vcpu::go_on() {
     while (events_.load(std::memory_order_relaxed) != 0) [[unlikely]] take_events();
     vcpu_backend().enter(*this);
-    __builtin_unreachable();  // the compiler does not believe it of a virtual function
 }
 
+/// From the hand-laid path of a reply.
+extern "C" [[noreturn]] void enter_with_events(Vcpu& vcpu) { vcpu.go_on(); }
+
 void Vcpu::take_events() {
-    VcpuBackend& backend = vcpu_backend();
+    VcpuBackend backend = vcpu_backend();
     const uint32_t events = events_.exchange(0);
     if ((events & Event::Recall) != 0) {
         events_.fetch_or(events & ~Event::Recall);

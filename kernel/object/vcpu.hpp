@@ -16,13 +16,16 @@
 #include "abi/vcpu.hpp"
 #include "base/range.hpp"
 #include "kernel/arch/x86_64/fpu.hpp"
-#include "kernel/arch/x86_64/vcpu_backend.hpp"
+#include "kernel/arch/x86_64/vcpu_hardware.hpp"
 #include "kernel/object/execution_context.hpp"
 #include "kernel/object/virtual_apic.hpp"
 #include "kernel/object/virtual_interrupt.hpp"
 #include "kernel/schedule/timer_queue.hpp"
 
 namespace bulkhead::kernel {
+
+class AddressSpace;
+struct StateEntry;
 
 class Vcpu final : public ExecutionContext {
   public:
@@ -71,6 +74,8 @@ class Vcpu final : public ExecutionContext {
     [[noreturn]] void on_other(abi::ExitReason reason, uint64_t first = 0, uint64_t second = 0);
     /// The exit was dealt with in the kernel: on with the guest.
     [[noreturn]] void go_on();
+    /// Delivers the exit at hand by the general path.
+    [[noreturn]] void send_exit_slowly();
     /// The same, counted.
     [[noreturn]] void absorbed(abi::ExitReason reason);
 
@@ -79,6 +84,7 @@ class Vcpu final : public ExecutionContext {
 
   private:
     friend class VirtualInterrupt;
+    friend struct FastPathLayout;
     enum class Phase : uint8_t { InExit, Running, Parked, ParkedUntilRecall };
     enum class Activity : uint8_t { InKernel, InGuest, Parked };
     struct Event {
@@ -125,8 +131,9 @@ class Vcpu final : public ExecutionContext {
     std::atomic<Activity> activity_{Activity::InKernel};
     uint32_t valid_groups_ = 0;
     uint64_t sequence_ = 1;  // Startup
-    uint64_t portal_word_ = 0;
-    uint64_t flush_generation_ = 0;  // of the guest's space, as of the last flush here
+    uint64_t portal_word_;           // stale until a portal is bound; then one that may be called
+    const AddressSpace* space_;      // of the guest
+    uint64_t flush_generation_ = 0;  // of that space, as of the last flush here
     abi::Registers exit_{};          // the words of the exit at hand
     uint32_t groups_[static_cast<size_t>(abi::ExitReason::Count)] = {};
     void* state_memory_;

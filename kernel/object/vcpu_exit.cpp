@@ -4,6 +4,7 @@
 #include "hw/x86/msr.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/object/domain.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/object/vcpu.hpp"
 #include "kernel/schedule/scheduler.hpp"
 #include "kernel/syscall/ipc.hpp"
@@ -12,6 +13,10 @@ namespace bulkhead::kernel {
 
 using abi::ExitReason;
 using abi::Register;
+
+// The hand-laid paths (arch/x86_64/hot_paths.h); they come back to `send_exit_slowly` if anything is unusual.
+extern "C" [[noreturn]] void send_exit_by_sysexit(Vcpu& vcpu);
+extern "C" [[noreturn]] void send_exit_by_sysret(Vcpu& vcpu);
 
 namespace {
 
@@ -56,8 +61,12 @@ void Vcpu::send_exit() {
     exit_[Register::R14] = valid_groups_;
     exit_[Register::R15] = 0;
     vcpu_backend().leave();
-    Ipc::call_from_vcpu(*this, portal_word_, exit_);
+    if (runs_on_vmx) send_exit_by_sysexit(*this);
+    send_exit_by_sysret(*this);
 }
+
+extern "C" [[noreturn]] void send_exit_slowly(Vcpu& vcpu) { vcpu.send_exit_slowly(); }
+void Vcpu::send_exit_slowly() { Ipc::call_from_vcpu(*this, portal_word_, exit_); }
 
 void Vcpu::count(ExitReason reason) { ++page().exits[static_cast<size_t>(reason)]; }
 
@@ -102,7 +111,7 @@ void Vcpu::on_hypercall() {
 
 void Vcpu::on_hlt() {
     if ((absorb_ & static_cast<uint32_t>(abi::AbsorbFlag::Hlt)) == 0) on_other(ExitReason::Hlt);
-    VcpuBackend& backend = vcpu_backend();
+    VcpuBackend backend = vcpu_backend();
     count(ExitReason::Hlt);
     ++page().absorbed_exits[static_cast<size_t>(ExitReason::Hlt)];
     backend.skip_instruction(*this);

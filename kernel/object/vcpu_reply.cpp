@@ -5,6 +5,7 @@
 #include "hw/x86/vmx/exit.hpp"
 #include "kernel/arch/x86_64/vcpu_state.hpp"
 #include "kernel/object/domain.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/object/vcpu.hpp"
 #include "kernel/schedule/scheduler.hpp"
 
@@ -47,7 +48,7 @@ void Vcpu::finish_call(abi::Status status, const abi::Registers& reply) {
 }
 
 void Vcpu::apply(const abi::Registers& reply) {
-    VcpuBackend& backend = vcpu_backend();
+    VcpuBackend backend = vcpu_backend();
     const auto flags = abi::ReplyFlags::from_word(abi::MessageTag::Label::read(reply[Register::Rax]));
     set_phase(Phase::Running);
     const uint32_t changed = static_cast<uint32_t>(reply[Register::R12]) & abi::all_vcpu_state_groups;
@@ -114,7 +115,7 @@ uint64_t Vcpu::read_entry(const StateEntry& entry) {
 }
 
 void Vcpu::save_groups(uint32_t groups) {
-    VcpuBackend& backend = vcpu_backend();
+    VcpuBackend backend = vcpu_backend();
     backend.begin_state_access(*this, groups);
     auto* bytes = static_cast<std::byte*>(state_memory_);
     for (const StateEntry& entry : state_table::entries) {
@@ -146,7 +147,7 @@ bool Vcpu::write_entry(const StateEntry& entry) {
 
 /// False if a member was refused; then the monitor hears of it at the next exit, which is InvalidState.
 bool Vcpu::load_groups(uint32_t groups) {
-    VcpuBackend& backend = vcpu_backend();
+    VcpuBackend backend = vcpu_backend();
     backend.begin_state_access(*this, groups);
     for (const StateEntry& entry : state_table::entries) {
         if ((word(entry.group) & groups) == 0 || entry.rule == StateRule::ReadOnly) continue;

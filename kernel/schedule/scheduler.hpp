@@ -66,6 +66,7 @@ class Scheduler {
     void serve_woken();
 
   private:
+    friend struct FastPathLayout;
     void enqueue(SchedulingContext& context, bool front);
     void put_away();
     void settle(SchedulingContext& context);

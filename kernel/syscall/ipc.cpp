@@ -101,12 +101,7 @@ void Ipc::call_from_vcpu(Vcpu& vcpu, uint64_t portal_word, const abi::Registers&
     }
     Thread& handler = portal.value()->handler();
     if (handler.state() != State::Idle) help(vcpu, handler);
-    if (handler.slow_flags_ != 0) deliver(vcpu, *portal.value(), message);
-    link(vcpu, handler);
-    Cpu& cpu = Cpu::current();
-    cpu.running = &handler;
-    enter_handler(cpu, handler.frame_, handler.space_root_, message, portal.value()->entry(), handler.stack_,
-                  portal.value()->badge());
+    deliver(vcpu, *portal.value(), message);
 }
 
 /// The hand-laid path of a reply to a vCPU has made the handler idle and the vCPU running.

@@ -47,6 +47,7 @@ Outcome<abi::BindVcpu> handle(Thread& caller, const abi::BindVcpu& call) {
     request.vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Control));
     request.portal = TRY(caller.domain().lookup<Portal>(call.portal, abi::PortalRight::Call));
     request.word = caller.domain().capabilities().read(call.portal);
+    if (ObjectTable::find(request.word) != request.portal) return Status::BadCapability;  // changed meanwhile
     if (request.portal->handler().cpu() != request.vcpu->cpu()) return Status::WrongCpu;
     cross_cpu::run_on(
         request.vcpu->cpu(),

@@ -75,8 +75,7 @@ SYSTEM_TEST(cpuid_exit_to_the_monitor) {
     EXPECT_OK(machine.bind_handler(machine.vcpus[0], runtime::message_handler<answer_cpuid>));
     EXPECT(machine.run());
     REQUIRE(machine.reports.size() == 1);
-    // The goal is 450; the limit is what has been reached, so that it does not grow.
-    figure("CPUID exit to the monitor and back", machine.reports[0], 600);
+    figure("CPUID exit to the monitor and back", machine.reports[0], 300);
 }
 
 }  // namespace bulkhead::test

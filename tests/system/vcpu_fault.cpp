@@ -380,6 +380,16 @@ SYSTEM_TEST(guest_quota) {
     give_memory_back(memory);
 }
 
+/// Lets a guest that never ends go until its counter has moved: on a busy host a short time may be no time at all.
+static uint64_t count_of_spinning(Machine& machine) {
+    uint64_t count = 0;
+    for (int attempt = 0; attempt < 1000 && count == 0; ++attempt) {
+        EXPECT(!machine.run(shortly()));
+        count = machine.ram_at<uint64_t>(Machine::results_address);
+    }
+    return count;
+}
+
 SYSTEM_TEST(guest_memory_that_is_taken_away) {
     NEEDS_VIRTUALIZATION();
     const Device device = [](MachineVcpu& vcpu, Exit& exit) {
@@ -390,11 +400,10 @@ SYSTEM_TEST(guest_memory_that_is_taken_away) {
     };
     Machine machine;
     EXPECT_OK(machine.create({.image = minimal_guest::spin(), .device = device}));
-    EXPECT(!machine.run(shortly()));
+    EXPECT(count_of_spinning(machine) > 0);
     // Unmapped under the running guest: from the return of the call on it reaches nothing of it.
     EXPECT_OK(runtime::unmap(0, machine.guest.selector()));
     const uint64_t count = machine.ram_at<uint64_t>(Machine::results_address);
-    EXPECT(count > 0);
     EXPECT(machine.run());
     EXPECT_EQ(machine.status, 7u);
     EXPECT_EQ(machine.ram_at<uint64_t>(Machine::results_address), count);
@@ -405,8 +414,7 @@ SYSTEM_TEST(spinning_with_interrupts_disabled) {
     NEEDS_VIRTUALIZATION();
     Machine machine;
     EXPECT_OK(machine.create({.image = minimal_guest::spin_disabled()}));
-    EXPECT(!machine.run(shortly()));
-    EXPECT(machine.ram_at<uint64_t>(Machine::results_address) > 0);
+    EXPECT(count_of_spinning(machine) > 0);
 }
 
 }  // namespace bulkhead::test

@@ -73,3 +73,75 @@
 #define ENTRY_GENERATION_SHIFT 42
 #define ENTRY_POINTER_LEFT 22
 #define ENTRY_POINTER_RIGHT 16
+
+// What the paths of exits touch beside that (hot_paths.h).
+#define CPU_SCHEDULER 40
+#define CPU_LOADED_VCPU 80
+#define CPU_FS_BASE 112
+#define CPU_GS_BASE 120
+#define CPU_TASK_REGISTER_CUT 104
+#define CPU_GUEST_IN_CPU 128
+#define CPU_ASID_GENERATION 136
+#define CPU_HOST_VMCB 144
+#define VCPU_FRAME 408
+#define VCPU_RIP 632
+#define VCPU_INTERRUPTED 656
+#define VCPU_INSTRUCTION_LENGTH 664
+#define VCPU_INJECTING 665
+#define VCPU_LAUNCHED 666
+#define VCPU_TAG_GENERATION 680
+#define VCPU_CONTROL_BLOCK 696
+#define VCPU_CONTROL_BLOCK_ADDRESS 704
+#define VCPU_HOST_SPACE 720
+#define VCPU_PHASE 768
+#define VCPU_REASON 769
+#define VCPU_OSXSAVE 770
+#define VCPU_EVENTS 780
+#define VCPU_ACTIVITY 784
+#define VCPU_VALID_GROUPS 788
+#define VCPU_SEQUENCE 792
+#define VCPU_PORTAL_WORD 800
+#define VCPU_SPACE 808
+#define VCPU_FLUSH_GENERATION 816
+#define VCPU_EXIT 824
+#define VCPU_GROUPS_CPUID 916
+#define VCPU_STATE_PAGE 984
+#define VCPU_FPU 1000
+#define SCHEDULER_PREEMPT 88
+#define FPU_XCR0 0
+#define FPU_LOADED 12
+#define SPACE_FLUSH_GENERATION 24
+#define STATE_PAGE_EXITS 640
+#define STATE_PAGE_TASK_PRIORITY (4096 + 0x80)
+#define VCPU_IN_EXIT 0
+#define VCPU_RUNNING 1
+#define VCPU_IN_KERNEL 0
+#define VCPU_IN_GUEST 1
+#define EXIT_REASON_CPUID 1
+#define EXIT_LABEL_LENGTH_SHIFT 8
+// CPUID, MsrWrite, PortWrite: their results are the reply's four words, or none.
+#define REASONS_IN_REGISTERS (1 << 1 | 1 << 3 | 1 << 5)
+#define CR4_OSXSAVE (1 << 18)
+#define CPUID_XSAVE_LEAF 0xd
+
+// VT-x: fields and the exit reason (Intel SDM vol. 3D, appendices B and C).
+#define VMCS_EXIT_REASON 0x4402
+#define VMCS_INSTRUCTION_LENGTH 0x440c
+#define VMCS_GUEST_INTERRUPTIBILITY 0x4824
+#define VMCS_GUEST_RIP 0x681e
+#define VMCS_GUEST_RFLAGS 0x6820
+#define VMX_EXIT_CPUID 10
+
+// AMD-V: the VMCB and the exit code (AMD APM vol. 2, appendices B and C).
+#define VMCB_TLB_CONTROL 0x5c
+#define VMCB_VIRTUAL_INTERRUPT 0x60
+#define VMCB_INTERRUPT_SHADOW 0x68
+#define VMCB_EXIT_CODE 0x70
+#define VMCB_EXIT_EVENT 0x88
+#define VMCB_CLEAN 0xc0
+#define VMCB_NEXT_RIP 0xc8
+#define VMCB_CR4 0x548
+#define VMCB_RFLAGS 0x570
+#define VMCB_RIP 0x578
+#define VMCB_RAX 0x5f8
+#define SVM_EXIT_CPUID 0x72

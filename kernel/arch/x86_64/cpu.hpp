@@ -109,6 +109,10 @@ struct Cpu {
     bool task_register_cut = true;  // a VM exit set TR's limit to 67h, or the bitmap was never in it
     uint64_t fs_base = 0;
     uint64_t gs_base = 0;
+    // AMD-V.
+    bool guest_in_cpu = false;      // its VMLOAD state too; GIF is 0
+    uint64_t asid_generation = 1;   // address-space identifiers of earlier ones are void
+    PhysicalAddress host_vmcb;      // VMSAVE area of the host
 
     std::atomic<bool> online{false};  // read by other CPUs
 

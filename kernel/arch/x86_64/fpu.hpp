@@ -34,6 +34,7 @@ class alignas(64) FpuState {
 
   private:
     friend struct FpuControl;
+    friend struct FastPathLayout;
     FpuState() = default;
     std::byte* area() { return reinterpret_cast<std::byte*>(this) + sizeof *this; }
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// What assembly and C++ agree on about entering guests. C++ checks it in vcpu_backend.hpp.
+// What assembly and C++ agree on about entering guests. C++ checks it in vcpu_hardware.hpp.
 #pragma once
 
-// GuestFrame: 16 registers by number, the stack to continue on, the vCPU.
+// GuestFrame: 16 registers by number, the stack to continue on.
 #define GUEST_REGISTERS_SIZE 128
 #define GUEST_FRAME_STACK 128
+#define GUEST_RCX 8
+#define GUEST_RDX 16
+#define GUEST_RBX 24
 #define GUEST_CR2 32
 
 #ifdef __ASSEMBLER__

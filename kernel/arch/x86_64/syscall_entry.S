@@ -6,13 +6,9 @@
 // GS. RIP is not saved, as there is one place only from which programs may come and to which they return (Intel SDM
 // volume 2B, SYSENTER and SYSEXIT; AMD APM volume 3, SYSCALL and SYSRET).
 //
-// The hand-laid paths do what Ipc::call and Ipc::reply do in the case that nothing is unusual: they change nothing
-// before the last test has passed (but the running thread's RSP), and leave everything else to the general path. What they touch of an object is
-// checked in kernel/syscall/fast_path_layout.cpp.
-#include "kernel/arch/x86_64/asm_offsets.h"
-
-// A member of this CPU's data, with RSP at the top of the empty stack.
-#define CPU(member) (member - CPU_STACK_TOP)(%rsp)
+// The paths of Call and Reply stand for Ipc::call and Ipc::reply (see hot_paths.h); the running thread's RSP is noted
+// before their tests.
+#include "kernel/arch/x86_64/hot_paths.h"
 
 .section .rodata
 // The stub page. A function that keeps RSP and RBP; RCX, RDX and R11 are lost.
@@ -44,38 +40,8 @@ stub_amd_end:
 .error "STUB_RETURN is where the stub page's code returns"
 .endif
 
-// Leaves for ring 3 with RCX = stack pointer, RDX = instruction; clears what the kernel had in other registers.
-.macro leave_by_sysexit
-    xor %ebp, %ebp
-    xor %r11d, %r11d
-    sti
-    sysexitq
-.endm
-.macro leave_by_sysret
-    mov %rcx, %rsp
-    mov %rdx, %rcx
-    mov $0x202, %r11d
-    xor %ebp, %ebp
-    xor %edx, %edx
-    sysretq
-.endm
-
-// From the running thread in \from to \to: page tables, and where its next interrupt is pushed.
-.macro switch_context from, to, scratch, scratch2
-    mov \to, CPU(CPU_RUNNING)
-    mov CPU(CPU_TASK_STATE), \scratch
-    lea CONTEXT_FRAME_END(\to), \scratch2
-    mov \scratch2, TASK_STATE_RSP0(\scratch)
-    mov CONTEXT_ROOT(\to), \scratch
-    cmp CONTEXT_ROOT(\from), \scratch
-    je 771f
-    mov \scratch, CPU(CPU_LOADED_ROOT)
-    mov \scratch, %cr3
-771:
-.endm
-
 // RAX tag, RDI selector, RDX the program's stack pointer; RCX, RBP, R11 are free; the rest is the message.
-.macro message_paths leave
+.macro message_paths leave, reply_to_vcpu
     test %eax, %eax                         // Call is 0, and so are the tag's bits for what is not in registers
     jnz 2f
 
@@ -117,7 +83,7 @@ stub_amd_end:
     mov CONTEXT_DONATED(%rcx), %rdi
     mov %rdi, CONTEXT_DONATED(%r11)
     movb $STATE_READY, CONTEXT_STATE(%r11)
-    switch_context %rcx, %r11, %rdx, %rdi
+    switch_context CONTEXT_ROOT(%rcx), %r11, %rdx, %rdi
     mov PORTAL_BADGE(%rbp), %rdi
     mov PORTAL_ENTRY(%rbp), %rdx
     mov THREAD_STACK(%r11), %rcx
@@ -131,7 +97,7 @@ stub_amd_end:
     jz system_call_common
     mov CONTEXT_FLAGS(%rcx), %rbp           // a caller that waits for this reply and nothing unusual?
     cmp CPU(CPU_PLAIN_CALLER), %rbp
-    jne reply_to_no_thread
+    jne \reply_to_vcpu
     cmpl $0, CONTEXT_FLAGS(%r11)
     jne system_call_common
     mov CONTEXT_DONATED(%r11), %rbp         // on its time, not on a helper's?
@@ -143,7 +109,7 @@ stub_amd_end:
     xor %edi, %edi
     mov %rdi, CONTEXT_CALLER(%r11)
     mov %rdi, CONTEXT_DONATED(%r11)
-    switch_context %r11, %rcx, %rdx, %rbp
+    switch_context CONTEXT_ROOT(%r11), %rcx, %rdx, %rbp
     mov (CONTEXT_FRAME + FRAME_RSP)(%rcx), %rcx
     mov $STUB_RETURN, %edx
     dec %rax                                // the label stays, Reply becomes Ok
@@ -152,18 +118,11 @@ stub_amd_end:
 
 .section .text.syscall_entry, "ax"
 
-// The caller of the handler in R11 is no plain thread; RBP is its word of flags, state and CPU. A vCPU takes the reply
-// from the registers, without a frame of the handler.
+// A reply to a vCPU that is not as simple as test_reply_to_vcpu wants: taken from the registers all the same, without a
+// frame of the handler in R11.
 .balign 16
-reply_to_no_thread:
-    sub $FLAG_VCPU, %rbp
-    cmp CPU(CPU_PLAIN_CALLER), %rbp
-    jne system_call_common
-    cmpl $0, CONTEXT_FLAGS(%r11)
-    jne system_call_common
-    mov CONTEXT_DONATED(%r11), %rbp
-    cmp CPU(CPU_RUNNING_ON), %rbp
-    jne system_call_common
+.global reply_to_vcpu_slowly
+reply_to_vcpu_slowly:
     movb $STATE_IDLE, CONTEXT_STATE(%r11)
     movb $STATE_READY, CONTEXT_STATE(%rcx)
     xor %edi, %edi
@@ -188,32 +147,17 @@ reply_to_no_thread:
     xor %ebp, %ebp
     call reply_to_vcpu
 
-// [[noreturn]] void enter_handler_*(const abi::Registers& message, entry, stack, badge): into ring 3 at the start of a
-// call, with a message that is in memory.
-.macro load_message
-    mov %rdx, %r11
-    mov %rcx, %rbp
-    mov %rsi, %rdx
-    mov %r11, %rcx
-    mov 0(%rdi), %r15
-    mov 8(%rdi), %r14
-    mov 16(%rdi), %r13
-    mov 24(%rdi), %r12
-    mov 32(%rdi), %rbx
-    mov 40(%rdi), %r10
-    mov 48(%rdi), %r9
-    mov 56(%rdi), %r8
-    mov 64(%rdi), %rsi
-    mov 80(%rdi), %rax
-    mov %rbp, %rdi
-.endm
-.global enter_handler_intel, enter_handler_amd
-enter_handler_intel:
-    load_message
-    leave_by_sysexit
-enter_handler_amd:
-    load_message
-    leave_by_sysret
+.global take_events_first
+take_events_first:                          // RCX is a vCPU on its way into the guest
+    mov %rcx, %rdi
+    xor %ebp, %ebp
+    call enter_with_events
+
+.global send_exit_by_sysexit, send_exit_by_sysret
+send_exit_by_sysexit:
+    send_exit leave_by_sysexit
+send_exit_by_sysret:
+    send_exit leave_by_sysret
 
 // One for each CPU, 32 bytes apart: SYSCALL leaves RSP to us.
 .balign 32
@@ -232,16 +176,17 @@ syscall_trampolines:
 syscall_entry:
     cmp $STUB_RETURN, %rcx                  // a SYSCALL elsewhere than in the stub page is a foreign one
     jne foreign_system_call
-    message_paths leave_by_sysret
+    message_paths leave_by_sysret, reply_to_svm_guest
 
 .balign 64
 .global sysenter_entry
 sysenter_entry:
     push $2                                 // SYSENTER clears IF only: NT, AC, DF and TF are as the program left them
     popf
-    message_paths leave_by_sysexit
+    message_paths leave_by_sysexit, reply_to_vmx_guest
 
 .balign 16
+.global system_call_common
 system_call_common:
     mov CPU(CPU_RUNNING), %rcx
     mov %rdx, (CONTEXT_FRAME + FRAME_RSP)(%rcx)
@@ -284,6 +229,12 @@ save_registers:
     mov %rdx, (CONTEXT_FRAME + 96)(%rcx)
     mov %r11, (CONTEXT_FRAME + 112)(%rcx)
     ret
+
+.section .rodata
+.balign 8
+.global reply_skip_only
+reply_skip_only:                            // the call Reply with ReplyFlag::SkipInstruction as its label
+    .quad 1 | 1 << 32
 
 .section .bss
 .balign 64

@@ -22,8 +22,6 @@ extern "C" {
 extern const std::byte stub_intel_start[], stub_intel_end[], stub_amd_start[], stub_amd_end[];
 void sysenter_entry();
 extern const std::byte syscall_trampolines[];
-[[noreturn]] void enter_handler_intel(const abi::Registers& message, uint64_t entry, uint64_t stack, uint64_t badge);
-[[noreturn]] void enter_handler_amd(const abi::Registers& message, uint64_t entry, uint64_t stack, uint64_t badge);
 }
 
 constexpr uint64_t trampoline_bytes = 32;
@@ -92,19 +90,6 @@ void load_user_context(Cpu& cpu, Thread& thread) {
     load_ports(cpu, domain.io_permissions());
     load_bases(cpu, thread.fs_base(), thread.gs_base());
     fpu::prepare_for(thread.fpu());
-}
-
-void load_neutral_context(Cpu& cpu) {
-    load_bases(cpu, 0, 0);
-    load_ports(cpu, nullptr);
-}
-
-void enter_handler(Cpu& cpu, UserFrame& frame, PhysicalAddress root, const abi::Registers& message, uint64_t entry,
-                   uint64_t stack, uint64_t badge) {
-    load_root_table(root);
-    cpu.set_user_frame_end(reinterpret_cast<uint64_t>(&frame.registers + 1));
-    if (intel_entry()) enter_handler_intel(message, entry, stack, badge);
-    enter_handler_amd(message, entry, stack, badge);
 }
 
 PhysicalAddress loaded_root_table() { return Cpu::current().loaded_root; }

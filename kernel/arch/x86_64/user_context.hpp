@@ -26,13 +26,6 @@ void prepare_return_from_stub(RegisterFrame& frame);
 void prepare_system_call_again(RegisterFrame& frame);
 /// Makes the CPU ready to go on with a thread.
 void load_user_context(Cpu& cpu, Thread& thread);
-/// Leaves nothing of user space loaded that VM entries and exits would not keep; before a guest runs.
-void load_neutral_context(Cpu& cpu);
-
-/// Enters ring 3 at the start of a call of a plain handler (no slow flags), straight from a guest's exit: the neutral
-/// context is loaded. `frame` is where its next interrupt is pushed.
-[[noreturn]] void enter_handler(Cpu& cpu, UserFrame& frame, PhysicalAddress root, const abi::Registers& message,
-                                uint64_t entry, uint64_t stack, uint64_t badge);
 
 /// The address space this CPU is in.
 PhysicalAddress loaded_root_table();

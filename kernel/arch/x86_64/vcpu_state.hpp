@@ -11,7 +11,7 @@
 #include "hw/x86/control_register.hpp"
 #include "hw/x86/svm/vmcb.hpp"
 #include "hw/x86/vmx/vmcs.hpp"
-#include "kernel/arch/x86_64/vcpu_backend.hpp"
+#include "kernel/arch/x86_64/vcpu_hardware.hpp"
 
 namespace bulkhead::kernel {
 

@@ -48,23 +48,24 @@ void SvmBackend::destroy(Vcpu& vcpu) {
 
 /// A new address-space identifier is a flushed one; when all were given out, everything is flushed once.
 void SvmBackend::assign_asid(Vcpu& vcpu) {
-    SvmCpu& cpu = SvmCpu::current();
+    uint64_t& generation = Cpu::current().asid_generation;
+    uint32_t& next_asid = SvmCpu::current().next_asid;
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
     vmcb.tlb_control = x86::SvmTlbControl::Nothing;
-    if (hardware.tag_generation == cpu.asid_generation) return;
-    if (cpu.next_asid >= asid_count_) {
-        cpu.next_asid = 1;
-        ++cpu.asid_generation;
+    if (hardware.tag_generation == generation) return;
+    if (next_asid >= asid_count_) {
+        next_asid = 1;
+        ++generation;
         vmcb.tlb_control = x86::SvmTlbControl::FlushAll;
     }
-    hardware.tag_generation = cpu.asid_generation;
-    vmcb.asid = cpu.next_asid++;
+    hardware.tag_generation = generation;
+    vmcb.asid = next_asid++;
     vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::AsidField::mask);
 }
 
 void SvmBackend::enter(Vcpu& vcpu) {
-    SvmCpu& cpu = SvmCpu::current();
+    Cpu& cpu = Cpu::current();
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
     assign_asid(vcpu);
@@ -83,15 +84,14 @@ void SvmBackend::enter(Vcpu& vcpu) {
 }
 
 void SvmBackend::leave() {
-    SvmCpu& cpu = SvmCpu::current();
+    Cpu& cpu = Cpu::current();
     if (!cpu.guest_in_cpu) return;
     cpu.guest_in_cpu = false;
-    svm::save(Cpu::current().loaded_vcpu->hardware().control_block_address);
+    svm::save(cpu.loaded_vcpu->hardware().control_block_address);
     svm::load(cpu.host_vmcb);
     svm::set_global_interrupts();
-    Cpu& here = Cpu::current();
-    here.task_register_cut = true;  // as it was saved
-    here.fs_base = here.gs_base = 0;
+    cpu.task_register_cut = true;  // as it was saved
+    cpu.fs_base = cpu.gs_base = 0;
 }
 
 void SvmBackend::skip_instruction(Vcpu& vcpu) {

@@ -5,38 +5,42 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "hw/x86/svm/vmcb.hpp"
-#include "kernel/arch/x86_64/vcpu_backend.hpp"
+#include "kernel/arch/x86_64/vcpu_hardware.hpp"
 #include "kernel/arch/x86_64/vcpu_state.hpp"
 
 namespace bulkhead::kernel {
 
-class SvmBackend final : public VcpuBackend {
+/// What the CPU may take from its cache when nothing was changed since the exit; 0 if it has no clean bits.
+extern "C" uint32_t svm_clean_after_exit;
+
+class SvmBackend {
   public:
     /// Asks the CPU; a sentence if guests cannot run, else null.
     const char* detect();
 
-    bool initialize_cpu() override;
-    void create(Vcpu& vcpu) override;
-    void destroy(Vcpu& vcpu) override;
-    void load(Vcpu& vcpu) override;
-    [[noreturn]] void enter(Vcpu& vcpu) override;
-    void leave() override;
-    void skip_instruction(Vcpu& vcpu) override;
-    void inject(Vcpu& vcpu, uint64_t event) override;
-    void deliver_nmi(Vcpu& vcpu) override;
-    void deliver_interrupts(Vcpu& vcpu) override;
-    bool interrupts_enabled(Vcpu& vcpu) override;
-    void flush_guest_translations(Vcpu& vcpu) override;
-    void set_host_space(Vcpu&, PhysicalAddress) override {}  // VMRUN remembers the CR3 it found
-    void note_position(Vcpu& vcpu) override;
-    uint64_t read_state(Vcpu& vcpu, const StateEntry& entry) override;
-    bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value) override;
-    void begin_state_access(Vcpu& vcpu, uint32_t groups) override;
-    bool end_state_write(Vcpu& vcpu, uint32_t groups) override;
-    std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index) override;
-    bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value) override;
+    bool initialize_cpu();
+    void create(Vcpu& vcpu);
+    void destroy(Vcpu& vcpu);
+    void load(Vcpu& vcpu);
+    [[noreturn]] void enter(Vcpu& vcpu);
+    void leave();
+    void skip_instruction(Vcpu& vcpu);
+    void inject(Vcpu& vcpu, uint64_t event);
+    void deliver_nmi(Vcpu& vcpu);
+    void deliver_interrupts(Vcpu& vcpu);
+    bool interrupts_enabled(Vcpu& vcpu);
+    void flush_guest_translations(Vcpu& vcpu);
+    void set_host_space(Vcpu&, PhysicalAddress) {}  // VMRUN remembers the CR3 it found
+    void note_position(Vcpu& vcpu);
+    uint64_t read_state(Vcpu& vcpu, const StateEntry& entry);
+    bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value);
+    void begin_state_access(Vcpu& vcpu, uint32_t groups);
+    bool end_state_write(Vcpu& vcpu, uint32_t groups);
+    std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index);
+    bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value);
 
     [[noreturn]] void handle_exit(Vcpu& vcpu);
 
@@ -58,7 +62,6 @@ class SvmBackend final : public VcpuBackend {
     PhysicalAddress msr_permissions_;
     uint32_t asid_count_ = 0;
     bool next_rip_ = false;
-    bool clean_bits_ = false;
 };
 
 }  // namespace bulkhead::kernel

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each CPU keeps for AMD-V, and the instructions. Used by that CPU only.
+// What each CPU keeps for AMD-V beside what the hand-laid paths use (cpu.hpp), and the instructions. Used by that CPU
+// only.
 #pragma once
 
 #include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/vcpu_backend.hpp"
+#include "kernel/arch/x86_64/vcpu_hardware.hpp"
 
 namespace bulkhead::kernel {
 
 struct alignas(64) SvmCpu {
-    bool guest_in_cpu = false;          // its VMLOAD state too; GIF is 0
     uint32_t next_asid = 1;
-    uint64_t asid_generation = 1;
-    PhysicalAddress host_vmcb;          // VMSAVE area of the host
     ResidentRegisters resident{};
 
     static SvmCpu& current();

@@ -2,25 +2,100 @@
 // Into a guest and out of it. #VMEXIT restores RSP and RAX as VMRUN found them: RSP at the end of the register file in
 // the vCPU, where the registers are pushed, RAX the VMCB. GIF is 0 from before the entry until `SvmBackend::leave`.
 // VMRUN takes the host's IF for what interrupts the guest: it has to be 1, which has no effect while GIF is 0.
-#include "kernel/arch/x86_64/guest_frame.h"
+#include "kernel/arch/x86_64/hot_paths.h"
 
 .section .text.svm_entry, "ax"
 
-// [[noreturn]] void svm_enter(GuestFrame& frame, uint64_t vmcb)
-.global svm_enter
-svm_enter:
-    sti                                 // not right before VMRUN: QEMU would take its shadow into the guest
-    mov %rsi, %rax
-    lea 8(%rdi), %rsp                   // the guest's RAX is in the VMCB
+// The reply to a guest's exit, from syscall_entry.S.
+.balign 64
+.global reply_to_svm_guest
+reply_to_svm_guest:
+    test_reply_to_vcpu
+    mov VCPU_TAG_GENERATION(%rcx), %rdi
+    cmp CPU(CPU_ASID_GENERATION), %rdi
+    jne reply_to_vcpu_slowly
+    mov VCPU_CONTROL_BLOCK(%rcx), %r12
+    testb $1, (VMCB_RFLAGS + 1)(%r12)       // TF
+    jnz reply_to_svm_guest_slowly
+    finish_exit
+    set_cpuid_results
+    mov VCPU_FRAME(%rcx), %r8
+    mov %r8, VMCB_RAX(%r12)
+    mov %rdx, VMCB_RIP(%r12)
+    mov %rdi, VMCB_INTERRUPT_SHADOW(%r12)
+    movb $0, VMCB_TLB_CONTROL(%r12)
+    announce_guest
+    movb $1, CPU(CPU_GUEST_IN_CPU)
+    clgi
+    mov VCPU_CONTROL_BLOCK_ADDRESS(%rcx), %rax
+    vmload
+    lea VCPU_FRAME(%rcx), %rdi
+
+svm_enter_loaded:                           // RDI is the frame, RAX the VMCB
+    sti                                     // not right before VMRUN: QEMU would take its shadow into the guest
+    lea 8(%rdi), %rsp                       // the guest's RAX is in the VMCB
     pop %rcx
     restore_guest_registers_from_rcx
     vmrun
     cli
     save_guest_registers 0
-    mov %rsp, %rdi
+    lea -VCPU_FRAME(%rsp), %rdi
     mov GUEST_FRAME_STACK(%rsp), %rsp
-    mov $0, %ebp
-    call svm_exit
-    ud2
+    xor %ebp, %ebp
+    mov VCPU_CONTROL_BLOCK(%rdi), %rbx
+    cmpl $SVM_EXIT_CPUID, VMCB_EXIT_CODE(%rbx)
+    jne 2f
+    cmpl $0, VCPU_GROUPS_CPUID(%rdi)
+    jne 2f
+    cmpb $0, VCPU_INJECTING(%rdi)
+    jne 2f
+    cmpl $0, VMCB_EXIT_EVENT(%rbx)          // interrupted the delivery of an event
+    jl 2f
+    mov VCPU_STATE_PAGE(%rdi), %rax         // MOV CR8 changed the VMCB's copy of TPR
+    movzbl STATE_PAGE_TASK_PRIORITY(%rax), %eax
+    shr $4, %eax
+    cmp VMCB_VIRTUAL_INTERRUPT(%rbx), %al
+    jne 2f
+    mov VMCB_RAX(%rbx), %rax
+    cmp $CPUID_XSAVE_LEAF, %eax             // shows XCR0, which QEMU's guests change without an exit
+    je 2f
+    mov %rax, VCPU_FRAME(%rdi)
+    mov svm_clean_after_exit, %eax
+    mov %eax, VMCB_CLEAN(%rbx)
+    mov VMCB_RIP(%rbx), %r13
+    mov VMCB_NEXT_RIP(%rbx), %rcx
+    sub %r13, %rcx
+    lea -1(%rcx), %rax
+    cmp $15, %rax
+    jb 1f
+    mov $2, %ecx                            // not told: CPUID without prefixes
+1:  movb %cl, VCPU_INSTRUCTION_LENGTH(%rdi)
+    mov VMCB_CR4(%rbx), %r10
+    and $CR4_OSXSAVE, %r10d
+    shl $(63 - 18), %r10
+    mov VCPU_FPU(%rdi), %rax
+    or FPU_XCR0(%rax), %r10
+    mov VCPU_CONTROL_BLOCK_ADDRESS(%rdi), %rax  // SvmBackend::leave
+    vmsave
+    mov CPU(CPU_HOST_VMCB), %rax
+    vmload
+    stgi
+    movb $0, CPU(CPU_GUEST_IN_CPU)
+    movb $1, CPU(CPU_TASK_REGISTER_CUT)
+    mov %rbp, CPU(CPU_FS_BASE)
+    mov %rbp, CPU(CPU_GS_BASE)
+    send_cpuid_exit leave_by_sysret
+
+2:  call svm_exit
+
+reply_to_svm_guest_slowly:
+    xor %r12d, %r12d                        // as it came
+    jmp reply_to_vcpu_slowly
+
+// [[noreturn]] void svm_enter(GuestFrame& frame, uint64_t vmcb)
+.global svm_enter
+svm_enter:
+    mov %rsi, %rax
+    jmp svm_enter_loaded
 
 .section .note.GNU-stack, "", @progbits

@@ -7,6 +7,7 @@
 #include "kernel/arch/x86_64/svm/svm_backend.hpp"
 #include "kernel/arch/x86_64/svm/svm_cpu.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/object/vcpu.hpp"
 
 namespace bulkhead::kernel {
@@ -15,9 +16,7 @@ using abi::ExitReason;
 using x86::EventInformation, x86::SvmExit, x86::SvmIntercept1, x86::Vmcb;
 using Virtual = x86::VirtualInterruptControl;
 
-extern "C" [[noreturn]] void svm_exit(GuestFrame& frame) {
-    static_cast<SvmBackend&>(vcpu_backend()).handle_exit(*frame.vcpu);
-}
+extern "C" [[noreturn]] void svm_exit(Vcpu& vcpu) { svm_backend.handle_exit(vcpu); }
 
 namespace {
 Vmcb& vmcb_of(Vcpu& vcpu) { return *static_cast<Vmcb*>(vcpu.hardware().control_block); }
@@ -52,7 +51,7 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
         vmcb.event_injection = 0;
     }
     hardware.interrupted = 0;
-    vmcb.clean = clean_bits_ ? x86::SvmClean::all : 0;
+    vmcb.clean = svm_clean_after_exit;
     take_task_priority(vcpu);
     if (EventInformation::Valid::read(vmcb.exit_event)) [[unlikely]] inject_interrupted_event(vcpu);
     // -1 has 32 or 64 bits, depending on the CPU.

@@ -15,6 +15,7 @@ namespace bulkhead::kernel {
 using x86::SvmFeatures, x86::SvmIntercept1, x86::SvmIntercept2, x86::Vmcb;
 
 constinit SvmCpu svm_cpus[max_cpus]{};
+constinit uint32_t svm_clean_after_exit = 0;
 
 namespace {
 
@@ -53,7 +54,7 @@ const char* SvmBackend::detect() {
     asid_count_ = SvmFeatures::AsidCount::read(features.ebx);
     if (asid_count_ < 2) return "the AMD-V of this CPU has no address-space identifiers";
     next_rip_ = SvmFeatures::NextRip::read(features.edx);
-    clean_bits_ = SvmFeatures::CleanBits::read(features.edx);
+    svm_clean_after_exit = SvmFeatures::CleanBits::read(features.edx) ? x86::SvmClean::all : 0;
     io_permissions_ = full_map(io_map_order);
     msr_permissions_ = full_map(msr_map_order);
     using x86::Msr;
@@ -64,15 +65,14 @@ const char* SvmBackend::detect() {
 }
 
 bool SvmBackend::initialize_cpu() {
-    SvmCpu& cpu = SvmCpu::current();
     const std::optional<PhysicalAddress> host_save = allocate_cleared_page();
     const std::optional<PhysicalAddress> host_vmcb = allocate_cleared_page();
     if (!host_save || !host_vmcb) return false;
     kernel::write_msr(x86::Msr::Efer, kernel::read_msr(x86::Msr::Efer) | x86::Efer::SvmEnable::mask);
     kernel::write_msr(x86::svm_host_save, host_save->value());
-    cpu.host_vmcb = *host_vmcb;
-    svm::save(cpu.host_vmcb);
-    Vmcb& host = *direct_map<Vmcb>(cpu.host_vmcb);
+    Cpu::current().host_vmcb = *host_vmcb;
+    svm::save(*host_vmcb);
+    Vmcb& host = *direct_map<Vmcb>(*host_vmcb);
     host.fs.base = host.gs.base = 0;  // of whatever thread runs now
     return true;
 }

@@ -4,7 +4,7 @@
 
 #include "hw/x86/control_register.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/vcpu_backend.hpp"
+#include "kernel/arch/x86_64/vcpu_hardware.hpp"
 
 namespace bulkhead::kernel {
 

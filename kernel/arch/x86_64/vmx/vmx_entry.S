@@ -2,38 +2,91 @@
 // Into a guest and out of it. HOST_RSP points to the end of the register file in the vCPU, so the exit pushes the
 // registers right where they belong; what stands behind is the kernel's stack. While RSP is there no interrupt can come
 // (IF=0), and NMI, #MC and #DF have stacks of their own.
-#include "kernel/arch/x86_64/guest_frame.h"
+#include "kernel/arch/x86_64/hot_paths.h"
+
+.macro read_field field, to
+    mov $\field, %eax
+    vmread %rax, \to
+.endm
 
 .section .text.vmx_entry, "ax"
+
+// The reply to a guest's exit, from syscall_entry.S.
+.balign 64
+.global reply_to_vmx_guest
+reply_to_vmx_guest:
+    test_reply_to_vcpu
+    mov $VMCS_GUEST_INTERRUPTIBILITY, %edi
+    vmread %rdi, %rdi
+    test $3, %dil                           // an interrupt shadow
+    jnz reply_to_vcpu_slowly
+    mov $VMCS_GUEST_RFLAGS, %edi
+    vmread %rdi, %rdi
+    bt $8, %edi                             // TF
+    jc reply_to_vcpu_slowly
+    finish_exit
+    set_cpuid_results
+    mov $VMCS_GUEST_RIP, %eax
+    vmwrite %rdx, %rax
+    announce_guest
+    mov VCPU_HOST_SPACE(%rcx), %rax         // what the exit loads
+    mov %rax, CPU(CPU_LOADED_ROOT)
+    mov %rdi, CPU(CPU_FS_BASE)
+    mov %rdi, CPU(CPU_GS_BASE)
+    movb $1, CPU(CPU_TASK_REGISTER_CUT)
+    lea VCPU_FRAME(%rcx), %rdi
+    test %rdi, %rdi                         // no ZF: launched
+
+vmx_enter_launched:                         // RDI is the frame, ZF says that it is the first time
+    mov GUEST_CR2(%rdi), %rax
+    mov %cr2, %rcx
+    mov %rdi, %rsp                          // MOV and POP leave the flags alone
+    jz 2f
+    cmp %rax, %rcx
+    je 1f
+    mov %rax, %cr2
+1:  pop %rax
+    pop %rcx
+    restore_guest_registers_from_rcx
+    vmresume
+    jmp vmx_exit_entry                      // failed, with CF or ZF set
+2:  mov %rax, %cr2
+    pop %rax
+    pop %rcx
+    restore_guest_registers_from_rcx
+    vmlaunch
+
+.balign 64
+.global vmx_exit_entry
+vmx_exit_entry:                             // after an exit RFLAGS is 2
+    save_guest_registers 1
+    lea -VCPU_FRAME(%rsp), %rdi
+    mov GUEST_FRAME_STACK(%rsp), %rsp
+    mov $0, %ebp
+    jbe 3f
+    read_field VMCS_EXIT_REASON, %rax
+    cmp $VMX_EXIT_CPUID, %rax
+    jne 2f
+    cmpl $0, VCPU_GROUPS_CPUID(%rdi)
+    jne 2f
+    read_field VMCS_INSTRUCTION_LENGTH, %rcx
+    read_field VMCS_GUEST_RIP, %r13
+    movzbl VCPU_OSXSAVE(%rdi), %r10d
+    shl $63, %r10
+    mov VCPU_FPU(%rdi), %rax
+    or FPU_XCR0(%rax), %r10
+    movb %cl, VCPU_INSTRUCTION_LENGTH(%rdi)
+    movb $0, VCPU_INJECTING(%rdi)
+    movb $1, VCPU_LAUNCHED(%rdi)
+    send_cpuid_exit leave_by_sysexit
+
+2:  call vmx_exit
+3:  call vmx_entry_failed
 
 // [[noreturn]] void vmx_enter(GuestFrame& frame, bool launched)
 .global vmx_enter
 vmx_enter:
-    mov GUEST_CR2(%rdi), %rax
-    mov %cr2, %rcx
-    cmp %rax, %rcx
-    je 1f
-    mov %rax, %cr2
-1:  mov %rdi, %rsp
-    test %sil, %sil                     // POP leaves the flags alone
-    pop %rax
-    pop %rcx
-    restore_guest_registers_from_rcx
-    jz 2f
-    vmresume
-    jmp vmx_exit_entry                  // failed, with CF or ZF set
-2:  vmlaunch
-
-.global vmx_exit_entry
-vmx_exit_entry:                         // after an exit RFLAGS is 2
-    save_guest_registers 1
-    mov %rsp, %rdi
-    mov GUEST_FRAME_STACK(%rsp), %rsp
-    mov $0, %ebp
-    jbe 3f
-    call vmx_exit
-    ud2
-3:  call vmx_entry_failed
-    ud2
+    test %sil, %sil
+    jmp vmx_enter_launched
 
 .section .note.GNU-stack, "", @progbits

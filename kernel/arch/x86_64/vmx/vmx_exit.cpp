@@ -7,6 +7,7 @@
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/arch/x86_64/vmx/vmx_backend.hpp"
 #include "kernel/arch/x86_64/vmx/vmx_cpu.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/object/vcpu.hpp"
 
 namespace bulkhead::kernel {
@@ -15,12 +16,8 @@ using namespace vmx;
 using abi::ExitReason;
 using x86::EventInformation, x86::Interruptibility, x86::VmxExit, x86::VmxExitReason;
 
-extern "C" [[noreturn]] void vmx_exit(GuestFrame& frame) {
-    static_cast<VmxBackend&>(vcpu_backend()).handle_exit(*frame.vcpu);
-}
-extern "C" [[noreturn]] void vmx_entry_failed(GuestFrame& frame) {
-    static_cast<VmxBackend&>(vcpu_backend()).handle_failed_entry(*frame.vcpu);
-}
+extern "C" [[noreturn]] void vmx_exit(Vcpu& vcpu) { vmx_backend.handle_exit(vcpu); }
+extern "C" [[noreturn]] void vmx_entry_failed(Vcpu& vcpu) { vmx_backend.handle_failed_entry(vcpu); }
 
 void VmxBackend::handle_failed_entry(Vcpu& vcpu) {
     const uint64_t error = read(Field::InstructionError);

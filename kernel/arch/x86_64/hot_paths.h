@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the hand-laid paths of the kernel have in common: system calls (syscall_entry.S), exits of guests and replies to
+// them (vmx/vmx_entry.S, svm/svm_entry.S). Each does what the general path in C++ does in the case that nothing is
+// unusual; it changes nothing before its last test has passed and leaves everything else to that path, which is complete
+// by itself. What they touch of an object is checked in kernel/syscall/fast_path_layout.cpp.
+#pragma once
+
+#include "kernel/arch/x86_64/asm_offsets.h"
+#include "kernel/arch/x86_64/guest_frame.h"
+
+// A member of this CPU's data, with RSP at the top of the empty stack.
+#define CPU(member) (member - CPU_STACK_TOP)(%rsp)
+
+// Leaves for ring 3 with RCX = stack pointer, RDX = instruction; clears what the kernel had in other registers.
+.macro leave_by_sysexit
+    xor %ebp, %ebp
+    xor %r11d, %r11d
+    sti
+    sysexitq
+.endm
+.macro leave_by_sysret
+    mov %rcx, %rsp
+    mov %rdx, %rcx
+    mov $0x202, %r11d
+    xor %ebp, %ebp
+    xor %edx, %edx
+    sysretq
+.endm
+
+// To the thread \to: page tables, if they are not \root, and where its next interrupt is pushed.
+.macro switch_context root, to, scratch, scratch2
+    mov \to, CPU(CPU_RUNNING)
+    mov CPU(CPU_TASK_STATE), \scratch
+    lea CONTEXT_FRAME_END(\to), \scratch2
+    mov \scratch2, TASK_STATE_RSP0(\scratch)
+    mov CONTEXT_ROOT(\to), \scratch
+    cmp \root, \scratch
+    je 771f
+    mov \scratch, CPU(CPU_LOADED_ROOT)
+    mov \scratch, %cr3
+771:
+.endm
+
+// The running vCPU in RDI calls the handler of its portal, whose capability word was checked when it was bound. Then RDI
+// is the badge, RCX the handler's stack, RDX its entry. Changes RAX and RBX too.
+.macro call_monitor slow
+    mov VCPU_PORTAL_WORD(%rdi), %rcx
+    mov %ecx, %eax
+    and $CAPABILITY_INDEX_MASK, %eax
+    mov object_table_entries, %rdx
+    mov (%rdx, %rax, 8), %rdx               // the entry: of the same generation?
+    shr $CAPABILITY_GENERATION_SHIFT, %rcx
+    shl $ENTRY_GENERATION_SHIFT, %rcx
+    xor %rdx, %rcx
+    shr $ENTRY_GENERATION_SHIFT, %rcx
+    jnz \slow
+    shl $ENTRY_POINTER_LEFT, %rdx
+    sar $ENTRY_POINTER_RIGHT, %rdx          // the portal
+    mov PORTAL_HANDLER(%rdx), %rbx
+    mov CONTEXT_FLAGS(%rbx), %rcx           // flags, state and CPU at once: idle, here, nothing unusual?
+    cmp CPU(CPU_IDLE_HANDLER), %rcx
+    jne \slow
+
+    movb $STATE_IN_CALL, CONTEXT_STATE(%rdi)
+    mov %rbx, CONTEXT_CALLEE(%rdi)
+    mov %rdi, CONTEXT_CALLER(%rbx)
+    mov CONTEXT_DONATED(%rdi), %rcx
+    mov %rcx, CONTEXT_DONATED(%rbx)
+    movb $STATE_READY, CONTEXT_STATE(%rbx)
+    switch_context CPU(CPU_LOADED_ROOT), %rbx, %rcx, %rax
+    mov PORTAL_BADGE(%rdx), %rdi
+    mov THREAD_STACK(%rbx), %rcx
+    mov PORTAL_ENTRY(%rdx), %rdx
+.endm
+
+// [[noreturn]] void send_exit_by_...(Vcpu&): an exit whose words are in the vCPU.
+.macro send_exit leave
+    mov (VCPU_FRAME + GUEST_FRAME_STACK)(%rdi), %rsp
+    mov %rdi, %rbp
+    call_monitor send_exit_slowly
+    mov (VCPU_EXIT + 0)(%rbp), %r15
+    mov (VCPU_EXIT + 8)(%rbp), %r14
+    mov (VCPU_EXIT + 16)(%rbp), %r13
+    mov (VCPU_EXIT + 24)(%rbp), %r12
+    mov (VCPU_EXIT + 32)(%rbp), %rbx
+    mov (VCPU_EXIT + 40)(%rbp), %r10
+    mov (VCPU_EXIT + 48)(%rbp), %r9
+    mov (VCPU_EXIT + 56)(%rbp), %r8
+    mov (VCPU_EXIT + 64)(%rbp), %rsi
+    mov (VCPU_EXIT + 80)(%rbp), %rax
+    \leave
+.endm
+
+// What Vcpu::on_cpuid and prepare_exit do, for a monitor that wants no state with it: RDI is the vCPU, RCX the
+// instruction's length, R13 its address, R10 XCR0 with OSXSAVE.
+.macro send_cpuid_exit leave
+    incq VCPU_SEQUENCE(%rdi)
+    mov VCPU_SEQUENCE(%rdi), %rsi
+    mov %rsi, (VCPU_EXIT + 64)(%rdi)
+    shl $(32 + EXIT_LABEL_LENGTH_SHIFT), %rcx
+    bts $32, %rcx                           // the label: EXIT_REASON_CPUID
+    mov %rcx, (VCPU_EXIT + 80)(%rdi)
+    mov %rcx, %r15
+    mov VCPU_FRAME(%rdi), %r8
+    mov %r8, (VCPU_EXIT + 56)(%rdi)
+    mov (VCPU_FRAME + GUEST_RCX)(%rdi), %r9
+    mov %r9, (VCPU_EXIT + 48)(%rdi)
+    mov %r10, (VCPU_EXIT + 40)(%rdi)
+    mov %r13, (VCPU_EXIT + 16)(%rdi)
+    mov %r13, VCPU_RIP(%rdi)
+    xor %r14d, %r14d
+    mov %r14, (VCPU_EXIT + 8)(%rdi)
+    mov %r14, (VCPU_EXIT + 0)(%rdi)
+    mov %r14d, VCPU_VALID_GROUPS(%rdi)
+    mov %r14, VCPU_INTERRUPTED(%rdi)
+    movb $EXIT_REASON_CPUID, VCPU_REASON(%rdi)
+    movb $VCPU_IN_EXIT, VCPU_PHASE(%rdi)
+    movb $VCPU_IN_KERNEL, VCPU_ACTIVITY(%rdi)
+    mov VCPU_STATE_PAGE(%rdi), %rax
+    incq (STATE_PAGE_EXITS + 8 * EXIT_REASON_CPUID)(%rax)
+    call_monitor send_exit_slowly
+    mov %r15, %rax
+    xor %ebx, %ebx
+    xor %r12d, %r12d
+    xor %r15d, %r15d
+    \leave
+.endm
+
+// A reply of the handler in R11 to a caller in RCX that is no plain thread; RBP is the caller's word of flags, state and
+// CPU. Tests whether it is a vCPU that shall go on behind an instruction whose results are all in the reply's registers.
+// RDX, RDI and RBP are free.
+.macro test_reply_to_vcpu
+    sub $FLAG_VCPU, %rbp
+    cmp CPU(CPU_PLAIN_CALLER), %rbp
+    jne system_call_common
+    cmpl $0, CONTEXT_FLAGS(%r11)
+    jne system_call_common
+    mov CONTEXT_DONATED(%r11), %rbp         // on its time, not on a helper's?
+    cmp CPU(CPU_RUNNING_ON), %rbp
+    jne system_call_common
+    cmp VCPU_SEQUENCE(%rcx), %rsi
+    jne reply_to_vcpu_slowly
+    cmp reply_skip_only, %rax
+    jne reply_to_vcpu_slowly
+    test %r12, %r12                         // no state was changed
+    jnz reply_to_vcpu_slowly
+    movzbl VCPU_REASON(%rcx), %ebp
+    mov $REASONS_IN_REGISTERS, %edi
+    bt %ebp, %edi
+    jnc reply_to_vcpu_slowly
+    cmp CPU(CPU_LOADED_VCPU), %rcx
+    jne reply_to_vcpu_slowly
+    mov CPU(CPU_SCHEDULER), %rdi
+    cmpb $0, SCHEDULER_PREEMPT(%rdi)
+    jne reply_to_vcpu_slowly
+    mov VCPU_FPU(%rcx), %rdi
+    cmpb $0, FPU_LOADED(%rdi)
+    je reply_to_vcpu_slowly
+    mov VCPU_SPACE(%rcx), %rdi              // translations to be flushed?
+    mov SPACE_FLUSH_GENERATION(%rdi), %rdi
+    cmp VCPU_FLUSH_GENERATION(%rcx), %rdi
+    jne reply_to_vcpu_slowly
+.endm
+
+// The handler is idle again, the vCPU in RCX runs. RDI becomes 0, RDX where the guest goes on.
+.macro finish_exit
+    movb $STATE_IDLE, CONTEXT_STATE(%r11)
+    movb $STATE_READY, CONTEXT_STATE(%rcx)
+    xor %edi, %edi
+    mov %rdi, CONTEXT_CALLER(%r11)
+    mov %rdi, CONTEXT_DONATED(%r11)
+    mov %rcx, CPU(CPU_RUNNING)
+    movb $VCPU_RUNNING, VCPU_PHASE(%rcx)
+    movzbl VCPU_INSTRUCTION_LENGTH(%rcx), %edx
+    add VCPU_RIP(%rcx), %rdx
+    mov %rdx, VCPU_RIP(%rcx)
+    movb $0, VCPU_INSTRUCTION_LENGTH(%rcx)
+.endm
+
+// The results of CPUID; RBP is the reason of the exit. RAX's comes back in R8.
+.macro set_cpuid_results
+    cmp $EXIT_REASON_CPUID, %ebp
+    jne 772f
+    mov %r8d, %r8d
+    mov %r9d, %r9d
+    mov %r10d, %r10d
+    mov %ebx, %ebx
+    mov %r8, VCPU_FRAME(%rcx)
+    mov %r9, (VCPU_FRAME + GUEST_RBX)(%rcx)
+    mov %r10, (VCPU_FRAME + GUEST_RCX)(%rcx)
+    mov %rbx, (VCPU_FRAME + GUEST_RDX)(%rcx)
+772:
+.endm
+
+// Announces that the vCPU in RCX goes into its guest, then looks once more whether something waits for it.
+.macro announce_guest
+    mov $VCPU_IN_GUEST, %eax
+    xchg %al, VCPU_ACTIVITY(%rcx)
+    cmpl $0, VCPU_EVENTS(%rcx)
+    jne take_events_first
+.endm

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a back-end keeps of each vCPU. Used on the vCPU's CPU with interrupts off.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/address.hpp"
+#include "kernel/arch/x86_64/guest_frame.h"
+
+namespace bulkhead::kernel {
+
+class Vcpu;
+
+/// A register's number in instructions: index into GuestFrame::general.
+enum class GeneralRegister : uint8_t { Rax, Rcx, Rdx, Rbx, Rsp, Rbp, Rsi, Rdi, R8, R9, R10, R11, R12, R13, R14, R15 };
+
+/// Where an exit saves the guest's registers, and what it goes on with. RSP is not among them (see guest_frame.h).
+struct GuestFrame {
+    uint64_t general[16];
+    uint64_t kernel_stack_top;
+
+    uint64_t& operator[](GeneralRegister index) { return general[static_cast<size_t>(index)]; }
+};
+static_assert(offsetof(GuestFrame, kernel_stack_top) == GUEST_REGISTERS_SIZE && GUEST_FRAME_STACK == GUEST_REGISTERS_SIZE);
+static_assert(offsetof(GuestFrame, general[1]) == GUEST_RCX && offsetof(GuestFrame, general[2]) == GUEST_RDX &&
+              offsetof(GuestFrame, general[3]) == GUEST_RBX && offsetof(GuestFrame, general[4]) == GUEST_CR2);
+
+/// Registers of a guest that VMCS or VMCB do not hold. They stay in the CPU until another vCPU is loaded there.
+struct ResidentRegisters {
+    uint64_t debug[4];
+    uint64_t debug_status;  // DR6; in the VMCB on AMD-V
+    uint64_t star, lstar, sfmask, kernel_gs_base;  // VT-x only
+    uint64_t tsc_aux;
+};
+
+/// A vCPU as its back-end sees it.
+struct VcpuHardware {
+    GuestFrame frame{};
+    ResidentRegisters resident{};
+    uint64_t cstar = 0;           // Intel CPUs never use it
+    uint64_t rip = 0xfff0;        // as of the last exit that was looked at
+    uint64_t tsc_offset = 0;
+    uint64_t written_tsc_offset = 0;  // VT-x: as it stands in the VMCS
+    uint64_t interrupted = 0;     // event the last exit interrupted (EventInformation), injected again by itself
+    uint8_t instruction_length = 0;
+    bool injecting = false;       // an event is in the entry field and not yet delivered
+    bool launched = false;        // VT-x: VMRESUME, not VMLAUNCH
+    bool apic_changed = false;    // the monitor changed ISR: the hardware's copy must follow
+    bool nmi_blocked = false;     // AMD-V: the guest is in its NMI handler
+    bool nmi_waits = false;       // AMD-V: another NMI came meanwhile
+    enum class Step : uint8_t { None, TaskPriority, NmiReturn };
+    Step step = Step::None;       // AMD-V: one instruction is executed and then looked at
+    uint16_t tag = 0;             // VPID; ASID
+    uint64_t tag_generation = 0;  // AMD-V: when the ASID was handed out
+    uint32_t controls = 0;        // VT-x: primary controls as last written
+    uint32_t tpr_threshold = 0;   // VT-x: likewise
+    void* control_block = nullptr;  // VMCS or VMCB
+    PhysicalAddress control_block_address;
+    PhysicalAddress virtual_apic_page;
+    PhysicalAddress host_space;
+    PhysicalAddress guest_space;
+    uint64_t eoi_exit_bitmap[4] = {};
+};
+
+}  // namespace bulkhead::kernel
