@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The registers a system call uses and the tables that describe calls: one struct per call (calls.hpp), whose table
-// of fields drives the kernel's decoder, the runtime's stubs and the printed reference (architecture.md section 4).
+// The registers a system call uses and the tables that describe calls: one struct per call (calls.hpp), whose
+// members drive the kernel's decoder, the runtime's stubs and the printed reference (architecture.md section 4).
 //
 // Entry: RAX = call tag (message.hpp), RDI and the others = arguments, RDX = user stack pointer (set by the stub page).
 // RCX, RDX, R11 and RBP are never arguments: SYSENTER/SYSEXIT and SYSCALL/SYSRET use the first three, the stub page
@@ -11,7 +11,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <tuple>
-#include <utility>
+#include <type_traits>
+
+#include "base/bit_field.hpp"
 
 namespace bulkhead::abi {
 
@@ -27,56 +29,87 @@ struct Registers {
 };
 static_assert(sizeof(Registers) == 11 * 8);
 
-/// One member of a call's argument or result struct and the bits of a register it travels in.
-template <typename Struct, typename Member>
-struct Field {
-    using Value = Member;
+/// An argument or result of a call: a value and the bits of a register it travels in.
+template <typename T, Register Where, unsigned Shift = 0, unsigned Width = std::is_same_v<T, bool> ? 1 : 8 * sizeof(T)>
+struct Argument : BitField<Shift, Width, T> {
+    static constexpr Register index = Where;
 
-    const char* text;
-    Member Struct::*member;
-    Register index;
-    uint8_t shift;
-    uint8_t width;
+    constexpr Argument(T initial = {}) : value{initial} {}
+    constexpr operator T() const { return value; }
 
-    constexpr uint64_t value_mask() const { return width == 64 ? ~uint64_t{0} : (uint64_t{1} << width) - 1; }
-    constexpr uint64_t bits() const { return value_mask() << shift; }
-    constexpr void encode(Registers& registers, const Struct& from) const {
-        registers[index] |= (static_cast<uint64_t>(from.*member) & value_mask()) << shift;
-    }
-    constexpr void decode(const Registers& registers, Struct& to) const {
-        to.*member = static_cast<Member>((registers[index] >> shift) & value_mask());
-    }
+    alignas(uint64_t) T value;  // so that the size of a struct of arguments tells how many there are
 };
 
-template <typename Struct, typename Member>
-constexpr Field<Struct, Member> field(Member Struct::*member, Register index, const char* text, uint8_t shift = 0,
-                                      uint8_t width = sizeof(Member) * 8) {
-    return {text, member, index, shift, width};
+/// The members of a call or output struct, which are all arguments, as a tuple of references.
+template <typename Struct>
+constexpr auto arguments_of(Struct& call) {
+    constexpr size_t count = std::is_empty_v<Struct> ? 0 : sizeof(Struct) / sizeof(uint64_t);
+    static_assert(count <= 9);
+    if constexpr (count == 0) {
+        return std::tie();
+    } else if constexpr (count == 1) {
+        auto& [a] = call;
+        return std::tie(a);
+    } else if constexpr (count == 2) {
+        auto& [a, b] = call;
+        return std::tie(a, b);
+    } else if constexpr (count == 3) {
+        auto& [a, b, c] = call;
+        return std::tie(a, b, c);
+    } else if constexpr (count == 4) {
+        auto& [a, b, c, d] = call;
+        return std::tie(a, b, c, d);
+    } else if constexpr (count == 5) {
+        auto& [a, b, c, d, e] = call;
+        return std::tie(a, b, c, d, e);
+    } else if constexpr (count == 6) {
+        auto& [a, b, c, d, e, f] = call;
+        return std::tie(a, b, c, d, e, f);
+    } else if constexpr (count == 7) {
+        auto& [a, b, c, d, e, f, g] = call;
+        return std::tie(a, b, c, d, e, f, g);
+    } else if constexpr (count == 8) {
+        auto& [a, b, c, d, e, f, g, h] = call;
+        return std::tie(a, b, c, d, e, f, g, h);
+    } else {
+        auto& [a, b, c, d, e, f, g, h, i] = call;
+        return std::tie(a, b, c, d, e, f, g, h, i);
+    }
 }
 
-/// Whether no two fields of a table share a bit of a register.
-template <typename... Fields>
-constexpr bool disjoint(const std::tuple<Fields...>& table) {
+/// Calls `visit` with each argument in turn.
+template <typename Struct, typename Visitor>
+constexpr void for_each_argument(Struct& call, Visitor visit) {
+    std::apply([&](auto&... argument) { (visit(argument), ...); }, arguments_of(call));
+}
+
+/// Whether no two arguments of a struct share a bit of a register. (`void`: a call without results.)
+template <typename Struct>
+constexpr bool disjoint() {
     Registers used{};
     bool ok = true;
-    std::apply(
-        [&](const auto&... entry) {
-            ((ok = ok && (used[entry.index] & entry.bits()) == 0, used[entry.index] |= entry.bits()), ...);
-        },
-        table);
+    if constexpr (!std::is_void_v<Struct>) {
+        Struct call{};
+        for_each_argument(call, [&](const auto& argument) {
+            ok = ok && (used[argument.index] & argument.mask) == 0;
+            used[argument.index] |= argument.mask;
+        });
+    }
     return ok;
 }
 
+/// Puts arguments into their registers, which are replaced whole.
 template <typename Struct>
-constexpr void encode(Registers& registers, const Struct& value) {
-    std::apply([&](const auto&... entry) { (entry.encode(registers, value), ...); }, Struct::fields());
+constexpr void encode(Registers& registers, const Struct& call) {
+    for_each_argument(call, [&](const auto& argument) { registers[argument.index] = 0; });
+    for_each_argument(call, [&](const auto& argument) { registers[argument.index] |= argument.make(argument.value); });
 }
 
 template <typename Struct>
 constexpr Struct decode(const Registers& registers) {
-    Struct value{};
-    std::apply([&](const auto&... entry) { (entry.decode(registers, value), ...); }, Struct::fields());
-    return value;
+    Struct call{};
+    for_each_argument(call, [&](auto& argument) { argument.value = argument.read(registers[argument.index]); });
+    return call;
 }
 
 }  // namespace bulkhead::abi

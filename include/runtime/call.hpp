@@ -13,15 +13,18 @@
 
 namespace bulkhead::runtime {
 
-/// What a call table uses, as a set of registers.
-template <typename... Fields>
-constexpr uint32_t registers_of(const std::tuple<Fields...>& table) {
+constexpr uint32_t register_bit(abi::Register index) { return uint32_t{1} << static_cast<unsigned>(index); }
+
+/// What the arguments of a call, or its results, use as a set of registers.
+template <typename Struct>
+constexpr uint32_t registers_of() {
     uint32_t set = 0;
-    std::apply([&](const auto&... entry) { ((set |= uint32_t{1} << static_cast<unsigned>(entry.index)), ...); }, table);
+    if constexpr (!std::is_void_v<Struct>) {
+        Struct call{};
+        abi::for_each_argument(call, [&](const auto& argument) { set |= register_bit(argument.index); });
+    }
     return set;
 }
-
-constexpr uint32_t register_bit(abi::Register index) { return uint32_t{1} << static_cast<unsigned>(index); }
 
 /// Loads a register variable if the call uses that register, else leaves it as it is (the kernel ignores it).
 #define BULKHEAD_LOAD_REGISTER(variable, index)          \
@@ -33,18 +36,18 @@ constexpr uint32_t register_bit(abi::Register index) { return uint32_t{1} << sta
 
 /// Makes a system call. The kernel keeps the registers that are not results; RCX, RDX and R11 are lost.
 template <typename Call>
-[[nodiscard]] [[gnu::always_inline]] inline abi::Result<typename Call::Output> invoke(const Call& call) {
+[[nodiscard]] [[gnu::always_inline]] inline abi::Result<abi::Output<Call>> invoke(const Call& call) {
     using enum abi::Register;
-    using Output = typename Call::Output;
-    constexpr uint32_t inputs = registers_of(Call::fields());
-    constexpr uint32_t outputs = registers_of(Output::fields());
+    using Output = abi::Output<Call>;
+    constexpr uint32_t inputs = registers_of<Call>();
+    constexpr uint32_t outputs = registers_of<Output>();
     constexpr uint32_t rare = register_bit(Rbx) | register_bit(R12);
     static_assert(((inputs | outputs) & (register_bit(R13) | register_bit(R14) | register_bit(R15))) == 0);
     static_assert((outputs & ~(register_bit(Rsi) | register_bit(R8) | register_bit(R9))) == 0);
 
     abi::Registers registers;
     abi::encode(registers, call);
-    uint64_t tag = static_cast<uint64_t>(Call::number);
+    uint64_t tag = static_cast<uint64_t>(abi::number_of<Call>);
     register uint64_t rdi asm("rdi");
     register uint64_t rsi asm("rsi");
     register uint64_t r8 asm("r8");
@@ -77,8 +80,8 @@ template <typename Call>
     const auto status = static_cast<abi::Status>(tag & 0xff);
     if (status != abi::Status::Ok) [[unlikely]]
         return status;
-    if constexpr (outputs == 0) {
-        return Output{};
+    if constexpr (std::is_void_v<Output>) {
+        return {};
     } else {
         abi::Registers results{};
         results[Rsi] = rsi;
@@ -89,14 +92,6 @@ template <typename Call>
 }
 
 #undef BULKHEAD_LOAD_REGISTER
-
-/// The same without results: `Result<void>`.
-template <typename Call>
-[[nodiscard]] [[gnu::always_inline]] inline abi::Result<void> perform(const Call& call) {
-    const auto result = invoke(call);
-    if (!result.ok()) return result.error();
-    return {};
-}
 
 /// What the kernel tells every program about the machine.
 inline const abi::SystemInformation& system_information() {

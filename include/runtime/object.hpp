@@ -20,7 +20,7 @@ template <typename Call>
 abi::Result<abi::Selector> make_in_new_slot(Call call) {
     call.slot = TRY(allocate_slots());
     const auto result = invoke(call);
-    if (result.ok()) return call.slot;
+    if (result.ok()) return call.slot.value;
     release_slots(call.slot);
     return result.error();
 }
@@ -37,7 +37,7 @@ class Capability {
     /// Puts a copy into a slot of a domain.
     [[nodiscard]] abi::Result<void> copy_to(abi::Selector domain, abi::Selector slot,
                                             abi::Rights rights = abi::all_rights) const {
-        return perform(abi::CopyCapability{selector_, domain, slot, rights});
+        return invoke(abi::CopyCapability{selector_, domain, slot, rights});
     }
     /// A copy with fewer rights in a slot of this program.
     abi::Result<abi::Selector> restricted(abi::Rights rights) const {
@@ -45,7 +45,7 @@ class Capability {
     }
     /// Destroys the object and frees the slot.
     abi::Result<void> destroy() {
-        const auto result = perform(abi::Destroy{selector_});
+        const auto result = invoke(abi::Destroy{selector_});
         if (result.ok()) forget();
         return result;
     }
@@ -71,10 +71,10 @@ class Notification : public Capability {
     abi::Result<Notification> derive(uint64_t mask, abi::Selector owner = self) const {
         return Notification{TRY(make_in_new_slot(abi::DeriveNotification{selector_, owner, 0, mask}))};
     }
-    abi::Result<void> signal(uint64_t bits) const { return perform(abi::Signal{selector_, bits}); }
+    abi::Result<void> signal(uint64_t bits) const { return invoke(abi::Signal{selector_, bits}); }
     /// Waits for a bit of the mask until a deadline in ticks; returns and clears those that were set.
     [[nodiscard]] abi::Result<uint64_t> wait(uint64_t mask = ~uint64_t{0}, uint64_t deadline = abi::no_deadline) const {
-        return TRY(invoke(abi::Wait{selector_, mask, deadline})).bits;
+        return TRY(invoke(abi::Wait{selector_, mask, deadline})).bits.value;
     }
     /// The bits of the mask that are set, which are cleared; 0 if there are none.
     uint64_t poll(uint64_t mask = ~uint64_t{0}) const { return wait(mask, 0).value_or(0); }
@@ -97,9 +97,9 @@ class Memory : public Capability {
     [[nodiscard]] abi::Result<void> map(uint64_t address, uint64_t offset, uint64_t size, abi::Rights access,
                                         abi::Selector domain = self,
                                         abi::MemoryType type = abi::MemoryType::WriteBack) const {
-        return perform(abi::MapMemory{domain, selector_, offset, size, address, access, type});
+        return invoke(abi::MapMemory{domain, selector_, offset, size, address, access, type});
     }
-    abi::Result<uint64_t> size_bytes() const { return TRY(inspect()).first; }
+    abi::Result<uint64_t> size_bytes() const { return TRY(inspect()).first.value; }
 };
 
 inline constexpr abi::Rights read_only = abi::MemoryRight::Read;
@@ -107,7 +107,7 @@ inline constexpr abi::Rights read_write = abi::MemoryRight::Read | abi::MemoryRi
 inline constexpr abi::Rights read_execute = abi::MemoryRight::Read | abi::MemoryRight::Execute;
 
 inline abi::Result<void> unmap(uint64_t address, abi::Selector domain = self) {
-    return perform(abi::UnmapMemory{domain, address});
+    return invoke(abi::UnmapMemory{domain, address});
 }
 
 class Portal : public Capability {
@@ -135,7 +135,7 @@ class SchedulingContext : public Capability {
             TRY(make_in_new_slot(abi::CreateSchedulingContext{owner, 0, target, priority, budget, period}))};
     }
     abi::Result<void> set(uint8_t priority, uint64_t budget = 0, uint64_t period = 0) const {
-        return perform(abi::SetSchedulingContext{selector_, priority, budget, period});
+        return invoke(abi::SetSchedulingContext{selector_, priority, budget, period});
     }
 };
 
@@ -153,7 +153,7 @@ class Domain : public Capability {
         return Domain{TRY(
             make_in_new_slot(abi::CreateDomain{owner, 0, abi::DomainKind::Guest, maximum_priority, 0, quota_pages}))};
     }
-    abi::Result<uint64_t> free_quota_pages() const { return TRY(inspect()).first; }
+    abi::Result<uint64_t> free_quota_pages() const { return TRY(inspect()).first.value; }
 };
 
 class Ports : public Capability {
@@ -164,7 +164,7 @@ class Ports : public Capability {
         return Ports{TRY(make_in_new_slot(abi::DerivePorts{selector_, owner, 0, first, count}))};
     }
     [[nodiscard]] abi::Result<void> map(abi::Selector domain = self) const {
-        return perform(abi::MapPorts{domain, selector_});
+        return invoke(abi::MapPorts{domain, selector_});
     }
 };
 
@@ -179,7 +179,7 @@ class Interrupt : public Capability {
         return Interrupt{
             TRY(make_in_new_slot(abi::CreateInterrupt{machine, owner, 0, notification, line, cpu, trigger, bits}))};
     }
-    abi::Result<void> acknowledge() const { return perform(abi::AcknowledgeInterrupt{selector_}); }
+    abi::Result<void> acknowledge() const { return invoke(abi::AcknowledgeInterrupt{selector_}); }
 };
 
 class Vcpu : public Capability {
@@ -187,14 +187,14 @@ class Vcpu : public Capability {
     using Capability::Capability;
 
     [[nodiscard]] abi::Result<void> bind(abi::Selector portal) const {
-        return perform(abi::BindVcpu{selector_, portal});
+        return invoke(abi::BindVcpu{selector_, portal});
     }
-    abi::Result<void> recall() const { return perform(abi::RecallVcpu{selector_}); }
+    abi::Result<void> recall() const { return invoke(abi::RecallVcpu{selector_}); }
     [[nodiscard]] abi::Result<void> pull(uint32_t groups) const {
-        return perform(abi::PullVcpuState{selector_, groups});
+        return invoke(abi::PullVcpuState{selector_, groups});
     }
     abi::Result<void> post(uint8_t vector, abi::PostKind kind = abi::PostKind::Fixed) const {
-        return perform(abi::PostInterrupt{selector_, vector, kind});
+        return invoke(abi::PostInterrupt{selector_, vector, kind});
     }
 };
 
@@ -219,9 +219,9 @@ class VirtualInterrupt : public Capability {
         return VirtualInterrupt{TRY(make_in_new_slot(abi::CreateVirtualInterrupt{guest, vcpu, 0, vector}))};
     }
     abi::Result<void> set(abi::Selector vcpu, uint8_t vector, bool masked) const {
-        return perform(abi::SetVirtualInterrupt{selector_, vcpu, vector, masked});
+        return invoke(abi::SetVirtualInterrupt{selector_, vcpu, vector, masked});
     }
-    abi::Result<void> post() const { return perform(abi::PostVirtualInterrupt{selector_}); }
+    abi::Result<void> post() const { return invoke(abi::PostVirtualInterrupt{selector_}); }
 };
 
 }  // namespace bulkhead::runtime

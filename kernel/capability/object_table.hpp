@@ -33,7 +33,7 @@ class ObjectTable {
     /// Makes all capabilities of the object stale.
     static void remove(Object& object);
     /// The object a capability word names, or null if the word is empty or stale.
-    static Object* find(uint64_t word) {
+    [[gnu::always_inline]] static Object* find(uint64_t word) {
         uint32_t index = abi::CapabilityWord::Index::read(word);
         uint64_t entry = object_table_entries[index].load(std::memory_order_acquire);
         if (Generation::read(entry) != abi::CapabilityWord::Generation::read(word)) return nullptr;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The last steps of every creating call: memory on the owner's account, and a capability in the caller's slot.
+// The first and the last steps of every creating call: who pays and whether the slot is free; then memory on the owner's
+// account, and a capability in the caller's slot.
 // Concurrency: under the configuration lock.
 #pragma once
 
@@ -10,6 +11,19 @@
 #include "kernel/object/graveyard.hpp"
 
 namespace bulkhead::kernel {
+
+/// The owner of what `call` creates, when it may be named as such and the slot for the new capability is empty.
+template <typename Call>
+abi::Result<Domain*> owner_of_new(Domain& caller, const Call& call, abi::Rights rights = abi::DomainRight::Create) {
+    TRY(caller.capabilities().check_empty(call.slot));
+    return caller.lookup<Domain>(call.owner, rights);
+}
+
+/// Rights of a derived object's capability: it can be destroyed and derived from again, the rest as far as held.
+inline abi::Rights derived_rights(Domain& holder, abi::Selector source, abi::Rights wanted) {
+    const abi::Rights held = abi::CapabilityWord::RightsField::read(holder.capabilities().read(source));
+    return static_cast<abi::Rights>(abi::Right::Destroy | abi::Right::Derive | (held & wanted));
+}
 
 /// Makes an object of `owner`. Its constructor enters it into the owner's list.
 template <typename T, typename... Arguments>

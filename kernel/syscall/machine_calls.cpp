@@ -39,36 +39,26 @@ void tell_log_listener() {
 
 Outcome<abi::CreateInterrupt> handle(Thread& caller, const abi::CreateInterrupt& call) {
     ConfigurationLock lock;
-    TRY(caller.domain().capabilities().check_empty(call.slot));
+    Domain* owner = TRY(owner_of_new(caller.domain(), call));
     TRY(caller.domain().lookup<Machine>(call.machine, MachineRight::Interrupts));
-    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
     Notification* notification =
         TRY(caller.domain().lookup<Notification>(call.notification, abi::NotificationRight::Signal));
     if (call.trigger > abi::InterruptTrigger::LevelLow) return Status::BadArgument;
     InterruptObject* interrupt = TRY(make_object<InterruptObject>(*owner, *notification, call.bits));
-    auto bound = interrupt->bind(call.line, call.cpu, call.trigger);
+    TRY(publish(caller.domain(), call.slot, *interrupt));
+    const abi::Result<void> bound = interrupt->bind(call.line, call.cpu, call.trigger);
     if (!bound.ok()) {
-        Graveyard::discard(*interrupt);
-        return bound.error();
-    }
-    auto word = ObjectTable::insert(*interrupt);
-    if (!word.ok()) {
         Graveyard::destroy(*interrupt);
-        return word.error();
+        (void)caller.domain().capabilities().clear(call.slot);
     }
-    auto filled = caller.domain().capabilities().fill(call.slot, word.value());
-    if (!filled.ok()) {
-        Graveyard::destroy(*interrupt);
-        return filled.error();
-    }
-    return abi::NoOutput{};
+    return bound;
 }
 
 Outcome<abi::AcknowledgeInterrupt> handle(Thread& caller, const abi::AcknowledgeInterrupt& call) {
     InterruptObject* interrupt =
         TRY(caller.domain().lookup<InterruptObject>(call.interrupt, abi::InterruptRight::Acknowledge));
     interrupt->acknowledge();
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::ReadLog> handle(Thread& caller, const abi::ReadLog& call) {
@@ -84,7 +74,7 @@ Outcome<abi::WriteLog> handle(Thread& caller, const abi::WriteLog& call) {
     if (call.size > text.size()) return Status::BadArgument;
     log_text({text.data(), call.size});
     tell_log_listener();
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::SetLogOutput> handle(Thread& caller, const abi::SetLogOutput& call) {
@@ -98,7 +88,7 @@ Outcome<abi::SetLogOutput> handle(Thread& caller, const abi::SetLogOutput& call)
     log_listener_bits.store(call.bits, std::memory_order_relaxed);
     log_listener.store(word, std::memory_order_relaxed);
     DebugUart::set_enabled(call.uart);
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::Halt> handle(Thread& caller, const abi::Halt& call) {

@@ -9,14 +9,12 @@
 
 namespace bulkhead::kernel {
 
-using abi::CapabilityWord;
 using abi::MemoryRight;
 using abi::Status;
 
 Outcome<abi::DeriveMemory> handle(Thread& caller, const abi::DeriveMemory& call) {
     ConfigurationLock lock;
-    TRY(caller.domain().capabilities().check_empty(call.slot));
-    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    Domain* owner = TRY(owner_of_new(caller.domain(), call));
     MemoryObject* source = TRY(caller.domain().lookup<MemoryObject>(call.source, abi::Right::Derive));
     const std::optional<Range> part = source->part(call.offset, call.size);
     if (!part) return Status::BadArgument;
@@ -27,13 +25,12 @@ Outcome<abi::DeriveMemory> handle(Thread& caller, const abi::DeriveMemory& call)
     if (!share && source->shared()) return Status::BadArgument;
     if (clears) TRY(caller.domain().lookup<MemoryObject>(call.source, abi::Right::Derive | MemoryRight::Write));
     if (share ? !source->free_for_sharing(*part) : !source->free_for_exclusive_use(*part)) return Status::Overlap;
-    constexpr abi::Rights access = MemoryRight::Read | MemoryRight::Write | MemoryRight::Execute | MemoryRight::DeviceDma;
-    const abi::Rights held = CapabilityWord::RightsField::read(caller.domain().capabilities().read(call.source));
-    const auto rights = static_cast<abi::Rights>(abi::Right::Destroy | abi::Right::Derive | (held & call.rights & access));
+    constexpr abi::Rights access =
+        MemoryRight::Read | MemoryRight::Write | MemoryRight::Execute | MemoryRight::DeviceDma;
+    const abi::Rights rights = derived_rights(caller.domain(), call.source, call.rights & access);
     MemoryObject* memory = TRY(make_object<MemoryObject>(*owner, source, *part, source->kind(), share));
     if (clears) memory->clear();
-    TRY(publish(caller.domain(), call.slot, *memory, rights));
-    return abi::NoOutput{};
+    return publish(caller.domain(), call.slot, *memory, rights);
 }
 
 Outcome<abi::MapMemory> handle(Thread& caller, const abi::MapMemory& call) {
@@ -46,43 +43,37 @@ Outcome<abi::MapMemory> handle(Thread& caller, const abi::MapMemory& call) {
     const std::optional<Range> range = Range::create(call.address, call.size);
     if (!range || !memory->part(call.offset, call.size)) return Status::BadArgument;
     const bool uncached = memory->kind() == MemoryObject::Kind::Device || call.type != abi::MemoryType::WriteBack;
-    TRY(domain->space().map(*range, *memory, call.offset,
-                            {.write = (call.access & MemoryRight::Write) != 0,
-                             .execute = (call.access & MemoryRight::Execute) != 0,
-                             .user = true,
-                             .global = false,
-                             .cache = uncached ? x86::CacheMode::Uncached : x86::CacheMode::WriteBack}));
-    return abi::NoOutput{};
+    return domain->space().map(*range, *memory, call.offset,
+                               {.write = (call.access & MemoryRight::Write) != 0,
+                                .execute = (call.access & MemoryRight::Execute) != 0,
+                                .user = true,
+                                .global = false,
+                                .cache = uncached ? x86::CacheMode::Uncached : x86::CacheMode::WriteBack});
 }
 
 Outcome<abi::UnmapMemory> handle(Thread& caller, const abi::UnmapMemory& call) {
     ConfigurationLock lock;
     Domain* domain = TRY(caller.domain().lookup<Domain>(call.domain, abi::DomainRight::Map));
-    TRY(domain->space().unmap(call.address));
-    return abi::NoOutput{};
+    return domain->space().unmap(call.address);
 }
 
 Outcome<abi::DerivePorts> handle(Thread& caller, const abi::DerivePorts& call) {
     ConfigurationLock lock;
-    TRY(caller.domain().capabilities().check_empty(call.slot));
-    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    Domain* owner = TRY(owner_of_new(caller.domain(), call));
     PortRange* source = TRY(caller.domain().lookup<PortRange>(call.source, abi::Right::Derive));
     const bool inside = call.count != 0 && call.first >= source->first() &&
                         uint64_t{call.first} + call.count <= uint64_t{source->first()} + source->count();
     if (!inside) return Status::BadArgument;
-    const abi::Rights held = CapabilityWord::RightsField::read(caller.domain().capabilities().read(call.source));
     PortRange* ports = TRY(make_object<PortRange>(*owner, source, call.first, call.count));
-    TRY(publish(caller.domain(), call.slot, *ports,
-                static_cast<abi::Rights>(abi::Right::Destroy | abi::Right::Derive | (held & abi::PortRangeRight::Access))));
-    return abi::NoOutput{};
+    return publish(caller.domain(), call.slot, *ports,
+                   derived_rights(caller.domain(), call.source, abi::PortRangeRight::Access));
 }
 
 Outcome<abi::MapPorts> handle(Thread& caller, const abi::MapPorts& call) {
     ConfigurationLock lock;
     Domain* domain = TRY(caller.domain().lookup<Domain>(call.domain, abi::DomainRight::Map));
     PortRange* ports = TRY(caller.domain().lookup<PortRange>(call.ports, abi::PortRangeRight::Access));
-    TRY(domain->allow_ports(*ports));
-    return abi::NoOutput{};
+    return domain->allow_ports(*ports);
 }
 
 }  // namespace bulkhead::kernel

@@ -17,26 +17,11 @@ namespace bulkhead::kernel {
 using abi::CapabilityWord;
 using abi::Status;
 
-namespace {
-
-/// Rights of a derived object's capability: it can be destroyed and derived from again, the rest as far as held.
-abi::Rights derived_rights(Domain& holder, abi::Selector source, abi::Rights wanted) {
-    const abi::Rights held = CapabilityWord::RightsField::read(holder.capabilities().read(source));
-    return static_cast<abi::Rights>(abi::Right::Destroy | abi::Right::Derive | (held & wanted));
-}
-
-struct StartRequest {
-    SchedulingContext* context;
-    SchedulingContext::Parameters parameters;
-};
-
-}  // namespace
-
-Outcome<abi::Null> handle(Thread&, const abi::Null&) { return abi::NoOutput{}; }
+Outcome<abi::Null> handle(Thread&, const abi::Null&) { return {}; }
 
 Outcome<abi::Yield> handle(Thread&, const abi::Yield&) {
     Scheduler::current().yield();
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::Destroy> handle(Thread& caller, const abi::Destroy& call) {
@@ -44,7 +29,7 @@ Outcome<abi::Destroy> handle(Thread& caller, const abi::Destroy& call) {
     Object* object = TRY(caller.domain().lookup<Object>(call.object, abi::Right::Destroy));
     if (object->owner() == nullptr) return Status::BadArgument;  // the root domain is not owned by anybody
     Graveyard::destroy(*object);
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::CopyCapability> handle(Thread& caller, const abi::CopyCapability& call) {
@@ -52,14 +37,12 @@ Outcome<abi::CopyCapability> handle(Thread& caller, const abi::CopyCapability& c
     Domain* target = TRY(caller.domain().lookup<Domain>(call.domain, abi::DomainRight::Grant));
     const uint64_t word = caller.domain().capabilities().read(call.source);
     const auto rights = static_cast<abi::Rights>(CapabilityWord::RightsField::read(word) & call.rights);
-    TRY(target->capabilities().fill(call.slot, CapabilityWord::RightsField::write(word, rights)));
-    return abi::NoOutput{};
+    return target->capabilities().fill(call.slot, CapabilityWord::RightsField::write(word, rights));
 }
 
 Outcome<abi::RemoveCapability> handle(Thread& caller, const abi::RemoveCapability& call) {
     Domain* target = TRY(caller.domain().lookup<Domain>(call.domain, abi::DomainRight::Grant));
-    TRY(target->capabilities().clear(call.slot));
-    return abi::NoOutput{};
+    return target->capabilities().clear(call.slot);
 }
 
 Outcome<abi::Inspect> handle(Thread& caller, const abi::Inspect& call) {
@@ -80,21 +63,18 @@ Outcome<abi::Inspect> handle(Thread& caller, const abi::Inspect& call) {
 
 Outcome<abi::CreateDomain> handle(Thread& caller, const abi::CreateDomain& call) {
     ConfigurationLock lock;
-    TRY(caller.domain().capabilities().check_empty(call.slot));
-    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    Domain* owner = TRY(owner_of_new(caller.domain(), call));
     if (owner->is_guest()) return Status::BadArgument;
     Domain* domain = TRY(Domain::create(*owner, {.kind = call.kind,
                                                  .maximum_priority = call.maximum_priority,
                                                  .capability_slots = call.capability_slots,
                                                  .quota_pages = call.quota_pages}));
-    TRY(publish(caller.domain(), call.slot, *domain));
-    return abi::NoOutput{};
+    return publish(caller.domain(), call.slot, *domain);
 }
 
 Outcome<abi::CreateThread> handle(Thread& caller, const abi::CreateThread& call) {
     ConfigurationLock lock;
-    TRY(caller.domain().capabilities().check_empty(call.slot));
-    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create | abi::DomainRight::Map));
+    Domain* owner = TRY(owner_of_new(caller.domain(), call, abi::DomainRight::Create | abi::DomainRight::Map));
     const auto flags = Flags<abi::ThreadFlag>::from_word(call.flags);
     if (!(Flags{abi::ThreadFlag::Handler} | abi::ThreadFlag::UsesFpu).contains(flags)) return Status::BadArgument;
     uint64_t exception_portal = 0;
@@ -111,8 +91,7 @@ Outcome<abi::CreateThread> handle(Thread& caller, const abi::CreateThread& call)
                                                  .exception_portal = exception_portal,
                                                  .handler = flags.has(abi::ThreadFlag::Handler),
                                                  .uses_fpu = flags.has(abi::ThreadFlag::UsesFpu)}));
-    TRY(publish(caller.domain(), call.slot, *thread));
-    return abi::NoOutput{};
+    return publish(caller.domain(), call.slot, *thread);
 }
 
 Outcome<abi::SetThreadBases> handle(Thread& caller, const abi::SetThreadBases& call) {
@@ -120,13 +99,12 @@ Outcome<abi::SetThreadBases> handle(Thread& caller, const abi::SetThreadBases& c
     Thread* thread = TRY(caller.domain().lookup<Thread>(call.thread, abi::ThreadRight::Control));
     if (call.fs_base >= abi::user_address_limit || call.gs_base >= abi::user_address_limit) return Status::BadArgument;
     thread->set_bases(call.fs_base, call.gs_base);
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::CreateSchedulingContext> handle(Thread& caller, const abi::CreateSchedulingContext& call) {
     ConfigurationLock lock;
-    TRY(caller.domain().capabilities().check_empty(call.slot));
-    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    Domain* owner = TRY(owner_of_new(caller.domain(), call));
     static_assert(abi::ThreadRight::Control == abi::VcpuRight::Control);
     Object* object = TRY(caller.domain().lookup<Object>(call.target, abi::ThreadRight::Control));
     ExecutionContext* target = object_cast<Thread>(object);
@@ -138,75 +116,60 @@ Outcome<abi::CreateSchedulingContext> handle(Thread& caller, const abi::CreateSc
     if (target->has_scheduling_context() || target->state() == ExecutionContext::State::Idle) return Status::Busy;
     SchedulingContext* context = TRY(make_object<SchedulingContext>(*owner, *target, parameters));
     TRY(publish(caller.domain(), call.slot, *context));
-    cross_cpu::run_on(
-        context->home_cpu(), [](void* self) { static_cast<SchedulingContext*>(self)->start(); }, context);
-    return abi::NoOutput{};
+    cross_cpu::run_on(context->home_cpu(), [&] { context->start(); });
+    return {};
 }
 
 Outcome<abi::SetSchedulingContext> handle(Thread& caller, const abi::SetSchedulingContext& call) {
     ConfigurationLock lock;
-    StartRequest request{nullptr, {call.priority, call.budget, call.period}};
-    request.context = TRY(
-        caller.domain().lookup<SchedulingContext>(call.scheduling_context, abi::SchedulingContextRight::Control));
-    TRY(SchedulingContext::check(request.parameters));
-    if (call.priority > request.context->owner()->maximum_priority()) return Status::BadArgument;
-    cross_cpu::run_on(
-        request.context->home_cpu(),
-        [](void* self) {
-            const auto& wanted = *static_cast<StartRequest*>(self);
-            wanted.context->set(wanted.parameters);
-        },
-        &request);
-    return abi::NoOutput{};
+    auto* context =
+        TRY(caller.domain().lookup<SchedulingContext>(call.scheduling_context, abi::SchedulingContextRight::Control));
+    const SchedulingContext::Parameters parameters{call.priority, call.budget, call.period};
+    TRY(SchedulingContext::check(parameters));
+    if (call.priority > context->owner()->maximum_priority()) return Status::BadArgument;
+    cross_cpu::run_on(context->home_cpu(), [&] { context->set(parameters); });
+    return {};
 }
 
 Outcome<abi::CreatePortal> handle(Thread& caller, const abi::CreatePortal& call) {
     ConfigurationLock lock;
-    TRY(caller.domain().capabilities().check_empty(call.slot));
-    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    Domain* owner = TRY(owner_of_new(caller.domain(), call));
     Thread* handler = TRY(caller.domain().lookup<Thread>(call.handler, abi::ThreadRight::Control));
     if (!handler->handler() || call.entry >= abi::user_address_limit) return Status::BadArgument;
     Portal* portal = TRY(make_object<Portal>(*owner, *handler, *handler, call.entry, call.badge));
-    TRY(publish(caller.domain(), call.slot, *portal));
-    return abi::NoOutput{};
+    return publish(caller.domain(), call.slot, *portal);
 }
 
 Outcome<abi::DerivePortal> handle(Thread& caller, const abi::DerivePortal& call) {
     ConfigurationLock lock;
-    TRY(caller.domain().capabilities().check_empty(call.slot));
-    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    Domain* owner = TRY(owner_of_new(caller.domain(), call));
     Portal* source = TRY(caller.domain().lookup<Portal>(call.source, abi::Right::Derive));
     Portal* portal = TRY(make_object<Portal>(*owner, *source, source->handler(), source->entry(), call.badge));
-    TRY(publish(caller.domain(), call.slot, *portal,
-                derived_rights(caller.domain(), call.source, abi::PortalRight::Call)));
-    return abi::NoOutput{};
+    return publish(caller.domain(), call.slot, *portal,
+                   derived_rights(caller.domain(), call.source, abi::PortalRight::Call));
 }
 
 Outcome<abi::CreateNotification> handle(Thread& caller, const abi::CreateNotification& call) {
     ConfigurationLock lock;
-    TRY(caller.domain().capabilities().check_empty(call.slot));
-    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    Domain* owner = TRY(owner_of_new(caller.domain(), call));
     Notification* notification = TRY(make_object<Notification>(*owner));
-    TRY(publish(caller.domain(), call.slot, *notification));
-    return abi::NoOutput{};
+    return publish(caller.domain(), call.slot, *notification);
 }
 
 Outcome<abi::DeriveNotification> handle(Thread& caller, const abi::DeriveNotification& call) {
     ConfigurationLock lock;
-    TRY(caller.domain().capabilities().check_empty(call.slot));
-    Domain* owner = TRY(caller.domain().lookup<Domain>(call.owner, abi::DomainRight::Create));
+    Domain* owner = TRY(owner_of_new(caller.domain(), call));
     Notification* source = TRY(caller.domain().lookup<Notification>(call.source, abi::Right::Derive));
     Notification* notification = TRY(make_object<Notification>(*owner, *source, call.mask));
-    TRY(publish(caller.domain(), call.slot, *notification,
-                derived_rights(caller.domain(), call.source, abi::NotificationRight::Signal)));
-    return abi::NoOutput{};
+    return publish(caller.domain(), call.slot, *notification,
+                   derived_rights(caller.domain(), call.source, abi::NotificationRight::Signal));
 }
 
 Outcome<abi::Signal> handle(Thread& caller, const abi::Signal& call) {
     Notification* notification =
         TRY(caller.domain().lookup<Notification>(call.notification, abi::NotificationRight::Signal));
     notification->signal(call.bits);
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::Wait> handle(Thread& caller, const abi::Wait& call) {

@@ -2,7 +2,6 @@
 // From registers to typed calls: the one place that decodes arguments, writes results and writes the status. What the
 // calls do is in the *_calls.cpp files beside this one.
 #include <array>
-#include <utility>
 
 #include "abi/calls.hpp"
 #include "abi/message.hpp"
@@ -14,32 +13,24 @@
 
 namespace bulkhead::kernel {
 
-namespace {
-
-using Handler = void (*)(Thread&);
-
-/// Registers that carry a call's results are replaced whole.
-template <typename Output>
-void write_results(Thread& thread, const Output& output) {
-    abi::Registers results{};
-    abi::encode(results, output);
-    std::apply([&](const auto&... entry) { ((thread.registers()[entry.index] = results[entry.index]), ...); },
-               Output::fields());
-}
-
 template <typename Call>
-void handle_call(Thread& thread) {
+static void handle_call(Thread& thread) {
+    Outcome<Call> handle(Thread&, const Call&);  // a call without such a function is a link error
     auto result = handle(thread, abi::decode<Call>(thread.registers()));
     // The thread may have destroyed itself; then nobody is there to be answered.
     if (Scheduler::current().running() != &thread) return;
     thread.frame().rax = static_cast<uint8_t>(result.ok() ? abi::Status::Ok : result.error());
-    if (result.ok()) write_results(thread, result.value());
+    if constexpr (!std::is_void_v<abi::Output<Call>>) {
+        if (result.ok()) abi::encode(thread.registers(), result.value());
+    }
 }
+
+namespace {
 
 template <typename... Calls>
 constexpr auto make_table(std::tuple<Calls...>*) {
-    std::array<Handler, static_cast<size_t>(abi::CallNumber::Count)> table{};
-    ((table[static_cast<size_t>(Calls::number)] = handle_call<Calls>), ...);
+    std::array<void (*)(Thread&), static_cast<size_t>(abi::CallNumber::Count)> table{};
+    ((table[static_cast<size_t>(abi::number_of<Calls>)] = handle_call<Calls>), ...);
     return table;
 }
 constexpr auto table = make_table(static_cast<abi::AllCalls*>(nullptr));

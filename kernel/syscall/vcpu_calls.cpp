@@ -34,7 +34,7 @@ Outcome<abi::CreateVcpu> handle(Thread& caller, const abi::CreateVcpu& call) {
         (void)slots.clear(call.slot);
         return done.error();
     }
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::BindVcpu> handle(Thread& caller, const abi::BindVcpu& call) {
@@ -56,21 +56,20 @@ Outcome<abi::BindVcpu> handle(Thread& caller, const abi::BindVcpu& call) {
             wanted.vcpu->bind(wanted.word, *wanted.portal);
         },
         &request);
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::RecallVcpu> handle(Thread& caller, const abi::RecallVcpu& call) {
     Vcpu* vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Control));
     vcpu->recall();
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::PullVcpuState> handle(Thread& caller, const abi::PullVcpuState& call) {
     Vcpu* vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Control));
     if ((call.groups & ~abi::all_vcpu_state_groups) != 0) return Status::BadArgument;
     if (vcpu->cpu() != caller.cpu()) return Status::WrongCpu;
-    TRY(vcpu->pull(call.groups));
-    return abi::NoOutput{};
+    return vcpu->pull(call.groups);
 }
 
 Outcome<abi::PostInterrupt> handle(Thread& caller, const abi::PostInterrupt& call) {
@@ -78,7 +77,7 @@ Outcome<abi::PostInterrupt> handle(Thread& caller, const abi::PostInterrupt& cal
     if (call.kind > abi::PostKind::Nmi) return Status::BadArgument;
     if (call.kind != abi::PostKind::Nmi && !Vcpu::valid_vector(call.vector)) return Status::BadArgument;
     vcpu->post(call.vector, call.kind);
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::CreateVirtualInterrupt> handle(Thread& caller, const abi::CreateVirtualInterrupt& call) {
@@ -88,8 +87,7 @@ Outcome<abi::CreateVirtualInterrupt> handle(Thread& caller, const abi::CreateVir
     Vcpu* vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Post));
     if (!Vcpu::valid_vector(call.vector)) return Status::BadArgument;
     VirtualInterrupt* interrupt = TRY(make_object<VirtualInterrupt>(*owner, *vcpu, call.vector));
-    TRY(publish(caller.domain(), call.slot, *interrupt));
-    return abi::NoOutput{};
+    return publish(caller.domain(), call.slot, *interrupt);
 }
 
 Outcome<abi::SetVirtualInterrupt> handle(Thread& caller, const abi::SetVirtualInterrupt& call) {
@@ -99,14 +97,14 @@ Outcome<abi::SetVirtualInterrupt> handle(Thread& caller, const abi::SetVirtualIn
     Vcpu* vcpu = TRY(caller.domain().lookup<Vcpu>(call.vcpu, VcpuRight::Post));
     if (!Vcpu::valid_vector(call.vector)) return Status::BadArgument;
     interrupt->set(*vcpu, call.vector, call.masked);
-    return abi::NoOutput{};
+    return {};
 }
 
 Outcome<abi::PostVirtualInterrupt> handle(Thread& caller, const abi::PostVirtualInterrupt& call) {
     VirtualInterrupt* interrupt =
         TRY(caller.domain().lookup<VirtualInterrupt>(call.virtual_interrupt, abi::VirtualInterruptRight::Post));
     interrupt->post();
-    return abi::NoOutput{};
+    return {};
 }
 
 }  // namespace bulkhead::kernel

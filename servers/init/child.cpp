@@ -31,13 +31,13 @@ abi::Selector Child::reserve(uint32_t count) {
 
 abi::Result<abi::Selector> Child::grant(abi::Selector source, abi::Rights rights) {
     const abi::Selector slot = reserve();
-    TRY(runtime::perform(abi::CopyCapability{source, domain(), slot, rights}));
+    TRY(runtime::invoke(abi::CopyCapability{source, domain(), slot, rights}));
     return slot;
 }
 
 abi::Result<void> Child::grant_at(abi::Selector slot, abi::Selector source, abi::Rights rights) {
     static_cast<void>(runtime::invoke(abi::RemoveCapability{domain(), slot}));
-    return runtime::perform(abi::CopyCapability{source, domain(), slot, rights});
+    return runtime::invoke(abi::CopyCapability{source, domain(), slot, rights});
 }
 
 abi::Result<void> Child::grant_portal(abi::Selector slot, abi::Selector portal, uint64_t badge) {

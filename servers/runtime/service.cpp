@@ -25,7 +25,7 @@ abi::Result<Service> Service::create(const ServiceOptions& options) {
             buffer.receive_window = TRY(allocate_slots(options.receive_slots));
             buffer.receive_window_slots = options.receive_slots;
         }
-        TRY(perform(abi::CreatePortal{self, service.portal(cpu), handler.selector(),
+        TRY(invoke(abi::CreatePortal{self, service.portal(cpu), handler.selector(),
                                       reinterpret_cast<uint64_t>(options.entry), options.badge}));
     }
     undo.dismiss();
@@ -36,7 +36,7 @@ abi::Result<abi::Selector> Service::derive(uint64_t badge, HandlerEntry entry) c
     const abi::Selector first = TRY(allocate_slots(portal_count_));
     for (uint32_t cpu = 0; cpu < portal_count_; ++cpu) {
         if (!handlers_[cpu]) continue;
-        TRY(perform(
+        TRY(invoke(
             abi::CreatePortal{self, first + cpu, handlers_[cpu].selector(), reinterpret_cast<uint64_t>(entry), badge}));
     }
     return first;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every system call, right and wrong: for each call of abi::AllCalls an example that works, and from it everything a
-// caller can get wrong about selectors and slots, made from the call's own table.
+// caller can get wrong about selectors and slots, made from the call's own arguments.
 #include <cstring>
 #include <string_view>
 
@@ -90,7 +90,7 @@ abi::Result<Fixture> Fixture::create() {
     }
     Notification gone = TRY(Notification::create());
     f.stale = gone.selector();
-    TRY(runtime::perform(abi::Destroy{f.stale}));
+    TRY(runtime::invoke(abi::Destroy{f.stale}));
     f.free = TRY(runtime::allocate_slots());
     f.free2 = TRY(runtime::allocate_slots());
     f.empty = TRY(runtime::allocate_slots());
@@ -162,35 +162,22 @@ template <typename Call>
 constexpr bool any_type = std::is_same_v<Call, abi::Destroy> || std::is_same_v<Call, abi::Inspect> ||
                           std::is_same_v<Call, abi::CopyCapability>;
 
-enum class Place { Object, Slot, Optional };
-
-/// What a selector of a call is for, by its description in the table.
-Place place_of(std::string_view text) {
-    if (text.starts_with("where") || text.starts_with("which slot"))
-        return text == "whose space" ? Place::Object : Place::Slot;
-    if (text.find("0: ") != std::string_view::npos) return Place::Optional;
-    return Place::Object;
-}
-
-/// Visits the selector members of a call: visitor(member pointer, text).
+/// Visits the selectors of an example of a call, one after the other, as `visitor(call, selector, index)`: each time
+/// of a fresh copy of the example, of which `selector` is a member.
 template <typename Call, typename Visitor>
-void for_each_selector(Visitor visitor) {
-    std::apply(
-        [&](const auto&... entry) {
-            [[maybe_unused]] const auto visit = [&](const auto& one) {
-                using Value = typename std::remove_cvref_t<decltype(one)>::Value;
-                // Rights, words and numbers have other types or other texts.
-                if constexpr (std::is_same_v<Value, Selector>) {
-                    const std::string_view text{one.text};
-                    const bool number = text.starts_with("CPU") || text.starts_with("size") ||
-                                        text.starts_with("1..") || text.starts_with("global") ||
-                                        text.starts_with("VcpuState");
-                    if (!number) visitor(one.member, text);
-                }
-            };
-            (visit(entry), ...);
-        },
-        Call::fields());
+void for_each_selector(const Fixture& f, abi::SelectorUse use, Visitor visitor) {
+    const auto visit_number = [&](unsigned number) {
+        Call call = Example<Call>::make(f);
+        unsigned index = 0;
+        abi::for_each_argument(call, [&](auto& argument) {
+            if constexpr (requires { argument.use; }) {
+                if (index == number && argument.use == use) visitor(call, argument.value, index);
+            }
+            ++index;
+        });
+    };
+    for (unsigned number = 0; number < std::tuple_size_v<decltype(abi::arguments_of(std::declval<Call&>()))>; ++number)
+        visit_number(number);
 }
 
 template <typename Visitor>
@@ -200,33 +187,33 @@ void for_each_call(Visitor visitor) {
     }(static_cast<abi::AllCalls*>(nullptr));
 }
 
-void expect(Status is, Status wanted, abi::CallNumber number, std::string_view member, const char* what) {
+constexpr Selector leave_out = ~Selector{0} - 1;
+
+void expect(Status is, Status wanted, abi::CallNumber number, unsigned argument, const char* what) {
     if (is == wanted) return;
     char why[200];
     record_failure(__FILE__, __LINE__,
-                   runtime::format_into(why, "call {}, {}, {}: {}, not {}", static_cast<unsigned>(number), member, what,
-                                        is, wanted));
+                   runtime::format_into(why, "call {}, argument {}, {}: {}, not {}", static_cast<unsigned>(number),
+                                        argument, what, is, wanted));
 }
 
-/// The selectors of objects, with a wrong one in place of each in turn: `wrong(good)` makes it, 0 to leave it out.
+/// The selectors of objects, with a wrong one in place of each in turn: `wrong(good, any type will do)` makes it,
+/// `leave_out` leaves it out.
 template <typename Wrong>
 void with_wrong_object(const Fixture& f, Status wanted, const char* what, Wrong wrong) {
     for_each_call([&]<typename Call>() {
         if constexpr (Example<Call>::possible) {
             if (needs_virtualization<Call> && !has_virtualization()) return;
-            for_each_selector<Call>([&](Selector Call::*member, std::string_view text) {
-                if (place_of(text) != Place::Object) return;
-                Call call = Example<Call>::make(f);
-                const Selector replacement = wrong(call.*member, any_type<Call> && text != "whose space");
-                if (replacement == ~Selector{0} - 1) return;
-                call.*member = replacement;
-                expect(raw_status(call), wanted, Call::number, text, what);
-            });
+            for_each_selector<Call>(f, abi::SelectorUse::Object,
+                                    [&](const Call& call, Selector& selector, unsigned index) {
+                                        selector = wrong(selector, any_type<Call> && index == 0);
+                                        if (selector != leave_out)
+                                            expect(raw_status(call), wanted, abi::number_of<Call>, index, what);
+                                    });
         }
     });
     EXPECT_STATUS(invoke(abi::Inspect{f.free}), Status::BadCapability);
 }
-constexpr Selector leave_out = ~Selector{0} - 1;
 
 }  // namespace
 
@@ -240,7 +227,7 @@ SYSTEM_TEST(calls_keep_registers) {
     for (unsigned i = 0; i < static_cast<unsigned>(abi::Register::Count); ++i)
         registers.words[i] = 0x1111'1111'1111'1111u * (i + 1);
     abi::Registers before = registers;
-    registers[abi::Register::Rax] = static_cast<uint64_t>(abi::CallNumber::Null);
+    registers[abi::Register::Rax] = static_cast<uint64_t>(abi::number_of<abi::Null>);
     raw_call(registers);
     EXPECT_EQ(registers[abi::Register::Rax] & 0xff, 0u);
     before[abi::Register::Rax] = registers[abi::Register::Rax];
@@ -306,7 +293,7 @@ SYSTEM_TEST(missing_rights) {
     EXPECT_OK(invoke(abi::Inspect{bare}));
     EXPECT_OK(invoke(abi::CopyCapability{bare, self, f.free, abi::all_rights}));
     const auto copy = NEEDED(invoke(abi::Inspect{f.free}));
-    EXPECT_EQ(copy.rights, 0u);
+    EXPECT_EQ(copy.rights.value, 0u);
     runtime::Capability{bare}.forget();
     f.destroy();
 }
@@ -316,17 +303,16 @@ SYSTEM_TEST(occupied_and_bad_slots) {
     for_each_call([&]<typename Call>() {
         if constexpr (Example<Call>::possible && !std::is_same_v<Call, abi::RemoveCapability>) {
             if (needs_virtualization<Call> && !has_virtualization()) return;
-            for_each_selector<Call>([&](Selector Call::*member, std::string_view text) {
-                if (place_of(text) != Place::Slot) return;
-                Call call = Example<Call>::make(f);
-                call.*member = f.notification.selector();
-                expect(raw_status(call), Status::SlotOccupied, Call::number, text, "occupied slot");
-                call.*member = f.stale;
-                expect(raw_status(call), Status::SlotOccupied, Call::number, text, "slot of a destroyed object");
-                call.*member = abi::null_selector;
-                expect(raw_status(call), Status::BadArgument, Call::number, text, "slot 0");
-                call.*member = ~Selector{0};
-                expect(raw_status(call), Status::BadArgument, Call::number, text, "slot out of range");
+            for_each_selector<Call>(f, abi::SelectorUse::Slot, [&](Call& call, Selector& slot, unsigned index) {
+                constexpr abi::CallNumber number = abi::number_of<Call>;
+                slot = f.notification.selector();
+                expect(raw_status(call), Status::SlotOccupied, number, index, "occupied slot");
+                slot = f.stale;
+                expect(raw_status(call), Status::SlotOccupied, number, index, "slot of a destroyed object");
+                slot = abi::null_selector;
+                expect(raw_status(call), Status::BadArgument, number, index, "slot 0");
+                slot = ~Selector{0};
+                expect(raw_status(call), Status::BadArgument, number, index, "slot out of range");
             });
         }
     });
@@ -344,7 +330,7 @@ SYSTEM_TEST(every_call_right) {
             if (needs_virtualization<Call> && !has_virtualization()) return;
             Status wanted = Status::Ok;
             if constexpr (std::is_same_v<Call, abi::PullVcpuState>) wanted = Status::Busy;  // it is in no exit
-            expect(raw_status(Example<Call>::make(f)), wanted, Call::number, "-", "right use");
+            expect(raw_status(Example<Call>::make(f)), wanted, abi::number_of<Call>, 0, "right use");
             for (const Selector slot : {f.free, f.free2}) static_cast<void>(invoke(abi::RemoveCapability{self, slot}));
         }
     });
@@ -420,8 +406,8 @@ SYSTEM_TEST(domain_arguments) {
     EXPECT_EQ(create(weak.selector(), abi::DomainKind::Native, 101, 64, 40), Status::BadArgument);
     EXPECT_EQ(create(weak.selector(), abi::DomainKind::Native, 100, 64, 40), Status::Ok);
     const auto inspected = NEEDED(invoke(abi::Inspect{slot}));
-    EXPECT_EQ(static_cast<unsigned>(inspected.type), static_cast<unsigned>(abi::ObjectType::Domain));
-    EXPECT_EQ(inspected.second, 64u);
+    EXPECT_EQ(static_cast<unsigned>(inspected.type.value), static_cast<unsigned>(abi::ObjectType::Domain));
+    EXPECT_EQ(inspected.second.value, 64u);
     EXPECT_EQ(inspected.rights & abi::DomainRight::Create, abi::DomainRight::Create);
     EXPECT_OK(weak.destroy());
     EXPECT_STATUS(invoke(abi::Inspect{slot}), Status::BadCapability);
@@ -477,7 +463,7 @@ SYSTEM_TEST(thread_arguments) {
     EXPECT_STATUS(runtime::SchedulingContext::create(slot, 1, 0, 0, domain.selector()), Status::Busy);
     // Portals go to handlers only; handlers have no scheduling context.
     EXPECT(raw_status(abi::CreatePortal{domain.selector(), second.selector(), slot, 0x400000, 0}) != Status::Ok);
-    good.message_buffer += page_size_bytes;
+    good.message_buffer.value += page_size_bytes;
     const Selector handler = NEEDED(runtime::allocate_slots());
     EXPECT_EQ(with([&](auto& c) {
                   c.flags = static_cast<abi::ThreadFlags>(abi::ThreadFlag::Handler);
@@ -533,7 +519,7 @@ SYSTEM_TEST(log_arguments) {
     }
     EXPECT(found);
     const auto end = NEEDED(invoke(abi::ReadLog{machine_slot, ~uint64_t{0}}));
-    EXPECT_EQ(end.size, 0u);
+    EXPECT_EQ(end.size.value, 0u);
     Notification notification = NEEDED(Notification::create());
     EXPECT_OK(invoke(abi::SetLogOutput{machine_slot, true, notification.selector(), 2}));
     runtime::write_kernel_log("another line\n");

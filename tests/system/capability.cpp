@@ -12,7 +12,7 @@ using abi::ObjectType;
 
 ObjectType type_of(Selector selector) {
     const auto inspected = invoke(abi::Inspect{selector});
-    return inspected.ok() ? inspected.value().type : ObjectType::None;
+    return inspected.ok() ? inspected.value().type.value : ObjectType::None;
 }
 
 bool gone(Selector selector) { return status_of(invoke(abi::Inspect{selector})) == Status::BadCapability; }
@@ -26,8 +26,8 @@ SYSTEM_TEST(root_slots) {
     EXPECT(root().memory_count > 0);
     for (uint32_t i = 0; i < root().memory_count; ++i) {
         const auto inspected = NEEDED(invoke(abi::Inspect{root().memories[i].selector}));
-        EXPECT_EQ(static_cast<unsigned>(inspected.type), static_cast<unsigned>(ObjectType::MemoryObject));
-        EXPECT_EQ(inspected.first, root().memories[i].size_bytes);
+        EXPECT_EQ(static_cast<unsigned>(inspected.type.value), static_cast<unsigned>(ObjectType::MemoryObject));
+        EXPECT_EQ(inspected.first.value, root().memories[i].size_bytes);
     }
     for (uint32_t i = 0; i < root().module_count; ++i) {
         const auto inspected = NEEDED(invoke(abi::Inspect{root().modules[i].selector}));
@@ -43,7 +43,7 @@ SYSTEM_TEST(copies_and_rights) {
     Notification n = NEEDED(Notification::create());
     const Selector a = NEEDED(n.restricted(abi::NotificationRight::Signal | abi::NotificationRight::Wait));
     const Selector b = NEEDED(runtime::Capability{a}.restricted(abi::all_rights));
-    EXPECT_EQ(NEEDED(invoke(abi::Inspect{b})).rights, abi::NotificationRight::Signal | abi::NotificationRight::Wait);
+    EXPECT_EQ(NEEDED(invoke(abi::Inspect{b})).rights.value, abi::NotificationRight::Signal | abi::NotificationRight::Wait);
     EXPECT_OK(invoke(abi::Signal{b, 4}));
     EXPECT_EQ(n.poll(), 4u);
     // Removing one leaves the others; destroying the object takes all.

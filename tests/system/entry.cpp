@@ -19,7 +19,7 @@ PROBE_FUNCTION(null_with_flags,
                "pushf\n\t"
                "cld\n\t"
                "pop %rax")
-static_assert(static_cast<int>(abi::CallNumber::Null) == 2 && abi::stub_page_address == 0x3ff000);
+static_assert(static_cast<int>(abi::number_of<abi::Null>) == 2 && abi::stub_page_address == 0x3ff000);
 
 /// The entry instruction outside the stub page, with a frame as the stub page leaves it and flags from the argument.
 #define OWN_ENTRY(name, instruction)        \

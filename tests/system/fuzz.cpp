@@ -76,10 +76,10 @@ void fuzz(void* argument) {
         uint64_t number = random.below(static_cast<uint64_t>(abi::CallNumber::Count) + 2);
         const auto is = [&](abi::CallNumber wanted) { return number == static_cast<uint64_t>(wanted); };
         // What would only end the fun is rare.
-        if (is(abi::CallNumber::Destroy) && random.below(8) != 0) number = 2;
-        if (is(abi::CallNumber::RemoveCapability) && random.below(8) != 0) number = 2;
-        if (is(abi::CallNumber::UnmapMemory)) registers[abi::Register::Rsi] |= 0x20'0000'0000;
-        if (is(abi::CallNumber::Wait))
+        if (is(abi::number_of<abi::Destroy>) && random.below(8) != 0) number = 2;
+        if (is(abi::number_of<abi::RemoveCapability>) && random.below(8) != 0) number = 2;
+        if (is(abi::number_of<abi::UnmapMemory>)) registers[abi::Register::Rsi] |= 0x20'0000'0000;
+        if (is(abi::number_of<abi::Wait>))
             registers[abi::Register::R8] = random.below(2) * (runtime::now_ticks() + random.below(1 << 16));
         if (is(abi::CallNumber::Call) && random.below(2) != 0) {
             runtime::message_buffer().deadline = runtime::now_ticks() + random.below(1 << 18);
@@ -188,7 +188,7 @@ SYSTEM_TEST(fuzzing_leaks_nothing) {
 /// Every call number with the same value in every register.
 SYSTEM_TEST(garbage_sweep) {
     for (unsigned number = 2; number < 256; ++number) {
-        if (number == static_cast<unsigned>(abi::CallNumber::Halt)) continue;
+        if (number == static_cast<unsigned>(abi::number_of<abi::Halt>)) continue;
         for (const uint64_t value :
              {~uint64_t{0}, uint64_t{0x8000'0000'0000'0000}, uint64_t{0x0000'8000'0000'0000},
               uint64_t{0xffff'8000'0000'0000}, uint64_t{0xdead'beef'dead'beef}, uint64_t{0x7f} << 32}) {

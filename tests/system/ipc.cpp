@@ -222,7 +222,7 @@ void take_items(uint64_t /*badge*/, Request& request) {
         const abi::CapabilityItem item = message_buffer().items[i];
         const auto inspected = invoke(abi::Inspect{item.selector});
         live += inspected.ok();
-        if (i == 0) rights = inspected.ok() ? inspected.value().rights : 0xffff;
+        if (i == 0) rights = inspected.ok() ? inspected.value().rights.value : 0xffff;
         if (i == 0 && item.rights != rights) rights = 0xeeee;
     }
     request.words[0] = count;
@@ -281,7 +281,7 @@ SYSTEM_TEST(capabilities_in_messages) {
     EXPECT_EQ(message.words[2], uint64_t{both});
     EXPECT_EQ(message.items(), 1u);
     EXPECT_EQ(message_buffer().items[0].selector, mine);
-    EXPECT_EQ(NEEDED(invoke(abi::Inspect{mine})).rights, abi::NotificationRight::Wait);
+    EXPECT_EQ(NEEDED(invoke(abi::Inspect{mine})).rights.value, abi::NotificationRight::Wait);
     EXPECT_STATUS(invoke(abi::Signal{mine, 1}), Status::MissingRight);
 
     // The window is occupied now; with one slot of eight in use nothing is transferred.

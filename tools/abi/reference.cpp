@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/abi/reference.hpp"
 
+#include <cxxabi.h>
+
+#include <cstdlib>
 #include <map>
+#include <memory>
 #include <sstream>
+#include <typeinfo>
 #include <vector>
 
 #include "abi/calls.hpp"
@@ -15,10 +20,11 @@ namespace bulkhead {
 
 namespace {
 
-/// Name and comment of each struct of calls.hpp, by call number's name.
+/// What calls.hpp says about a struct: the comment above it, and those behind its members, in order.
 struct Documentation {
-    std::map<std::string, std::string> text;
-    std::vector<std::string> numbers;  ///< enumerators of CallNumber, in order
+    std::string text;
+    std::vector<std::string> arguments;
+    std::vector<std::string> results;
 };
 
 std::string trimmed(const std::string& text) {
@@ -27,25 +33,34 @@ std::string trimmed(const std::string& text) {
     return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
-Documentation read_documentation(std::istream& source) {
-    Documentation result;
+/// By name.
+std::map<std::string, Documentation> read_documentation(std::istream& source) {
+    std::map<std::string, Documentation> result;
     std::string comment;
-    bool in_numbers = false;
+    Documentation* current = nullptr;
+    bool in_results = false;
     for (std::string raw; std::getline(source, raw);) {
         const std::string line = trimmed(raw);
-        if (line.starts_with("enum class CallNumber")) {
-            in_numbers = true;
-        } else if (in_numbers) {
-            if (line.starts_with("}")) in_numbers = false;
-            const std::string name = line.substr(0, line.find_first_of(" ,="));
-            if (!name.empty() && name != "}" && name != "};" && name != "Count" && !name.starts_with("/"))
-                result.numbers.push_back(name);
-        } else if (line.starts_with("/// ")) {
+        const auto member_comment = line.find("///< ");
+        if (raw.starts_with("struct ")) {
+            current = &result[raw.substr(7, raw.find_first_of(" :{", 7) - 7)];
+            current->text = comment;
+        } else if (line.starts_with("struct Output {")) {
+            in_results = true;
+        } else if (line.starts_with("}")) {
+            if (!in_results) current = nullptr;
+            in_results = false;
+        } else if (current != nullptr && member_comment != std::string::npos) {
+            std::vector<std::string>& list = in_results ? current->results : current->arguments;
+            const std::string text = line.substr(member_comment + 5);
+            if (member_comment == 0 && !list.empty()) {
+                list.back() += " " + text;
+            } else {
+                list.push_back(text);
+            }
+        }
+        if (line.starts_with("/// ")) {
             comment += (comment.empty() ? "" : " ") + line.substr(4);
-        } else if (raw.starts_with("struct ")) {
-            const std::string name = raw.substr(7, raw.find_first_of(" :{", 7) - 7);
-            result.text[name] = comment;
-            comment.clear();
         } else {
             comment.clear();
         }
@@ -58,30 +73,43 @@ const char* name_of(abi::Register index) {
     return names[static_cast<size_t>(index)];
 }
 
-template <typename Entry>
-void print_field(std::ostream& out, const char* direction, const Entry& entry) {
-    out << "| " << direction << " | " << name_of(entry.index) << " | ";
-    if (entry.width == 64) {
-        out << "all";
-    } else if (entry.width == 1) {
-        out << unsigned{entry.shift};
-    } else {
-        out << unsigned{entry.shift} << ".." << entry.shift + entry.width - 1;
-    }
-    out << " | " << entry.text << " |\n";
+/// The rows of a table: one for each argument, or result, with its comment.
+template <typename Struct>
+void print_arguments(std::ostream& out, const char* direction, const std::vector<std::string>& comments) {
+    Struct call{};
+    size_t number = 0;
+    abi::for_each_argument(call, [&](const auto& argument) {
+        out << "| " << direction << " | " << name_of(argument.index) << " | ";
+        if (argument.width == 64) {
+            out << "all";
+        } else if (argument.width == 1) {
+            out << argument.low;
+        } else {
+            out << argument.low << ".." << argument.low + argument.width - 1;
+        }
+        out << " | " << comments.at(number++) << " |\n";
+    });
+}
+
+/// "Destroy" of the type bulkhead::abi::Destroy.
+template <typename Call>
+std::string name_of_call() {
+    int status = 0;
+    const std::unique_ptr<char, void (*)(void*)> text{
+        ::abi::__cxa_demangle(typeid(Call).name(), nullptr, nullptr, &status), std::free};
+    const std::string name = text.get();
+    return name.substr(name.rfind(':') + 1);
 }
 
 template <typename Call>
-void print_call(std::ostream& out, const Documentation& documentation) {
-    const auto number = static_cast<size_t>(Call::number);
-    const std::string& name = documentation.numbers.at(number);
-    out << "### " << name << " (" << number << ")\n\n" << documentation.text.at(name) << "\n";
-    constexpr bool has_fields =
-        std::tuple_size_v<decltype(Call::fields())> + std::tuple_size_v<decltype(Call::Output::fields())> != 0;
-    if (has_fields) {
+void print_call(std::ostream& out, const std::map<std::string, Documentation>& documentation) {
+    const std::string name = name_of_call<Call>();
+    const Documentation& about = documentation.at(name);
+    out << "### " << name << " (" << static_cast<unsigned>(abi::number_of<Call>) << ")\n\n" << about.text << "\n";
+    if (!about.arguments.empty()) {
         out << "\n| | register | bits | |\n|---|---|---|---|\n";
-        std::apply([&](const auto&... entry) { (print_field(out, "in", entry), ...); }, Call::fields());
-        std::apply([&](const auto&... entry) { (print_field(out, "out", entry), ...); }, Call::Output::fields());
+        print_arguments<Call>(out, "in", about.arguments);
+        if constexpr (!std::is_void_v<abi::Output<Call>>) print_arguments<abi::Output<Call>>(out, "out", about.results);
     }
     out << "\n";
 }
@@ -129,7 +157,7 @@ constexpr NamedRight rights[] = {
 }  // namespace
 
 std::string abi_reference(std::istream& calls_header) {
-    const Documentation documentation = read_documentation(calls_header);
+    const auto documentation = read_documentation(calls_header);
     std::ostringstream out;
     out << "# ABI reference\n\n"
            "Generated from `include/abi` by `tools/abi`; a test fails when it is out of date. Messages, vCPU exits and "

@@ -197,7 +197,7 @@ abi::Result<Child> Child::create(const ChildOptions& options) {
 }
 
 abi::Result<void> Child::give(Selector selector, Selector slot, abi::Rights rights) const {
-    return runtime::perform(abi::CopyCapability{selector, domain.selector(), slot, rights});
+    return runtime::invoke(abi::CopyCapability{selector, domain.selector(), slot, rights});
 }
 
 abi::Result<runtime::Capability> Child::create_thread(runtime::ThreadFunction function, void* argument, uint32_t cpu,

@@ -20,8 +20,8 @@ void round_trip(std::mt19937_64& random) {
         const Call again = decode<Call>(encoded);
         Registers twice;
         encode(twice, again);
-        EXPECT_EQ(encoded.words, twice.words) << static_cast<unsigned>(Call::number);
-        // Only bits of the table's fields are set, and RAX is free for the call number.
+        EXPECT_EQ(encoded.words, twice.words) << static_cast<unsigned>(number_of<Call>);
+        // Only bits of the arguments are set, and RAX is free for the call number.
         for (size_t word = 0; word < encoded.words.size(); ++word) {
             EXPECT_EQ(encoded.words[word] & ~registers.words[word], 0u);
         }
