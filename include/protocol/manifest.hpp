@@ -260,7 +260,7 @@ inline bool ManifestReader::values_fit() const {
         if (device.kind == DeviceKind::Ports && device.first + device.count > 0x10000) return false;
     }
     for (const VmRecord& vm : vms()) {
-        if (vm.vcpu_count < 1 || vm.vcpu_count > max_vcpus || vm.profile > VmProfile::Pc) return false;
+        if (vm.vcpu_count < 1 || vm.vcpu_count > max_vcpus || vm.profile >= VmProfile::Count) return false;
         if (vm.memory_bytes == 0 || !is_aligned(vm.memory_bytes, page_size_bytes)) return false;
         if (vm.on_power_off >= VmPolicy::Count || vm.on_failure >= VmPolicy::Count || vm.on_reset >= VmPolicy::Count)
             return false;

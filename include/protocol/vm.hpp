@@ -42,7 +42,8 @@ struct VmPlace {
 };
 static_assert(VmPlace::initrd + 0x2'0000'0000 <= Place::vm_ram);
 
-enum class VmProfile : uint8_t { Micro = 0, Pc = 1 };
+/// Kinds of machines a monitor can build.
+enum class VmProfile : uint8_t { Micro = 0, Count };
 
 /// The machine's RAM below 4 GiB ends here at the latest; the rest continues at 4 GiB.
 inline constexpr uint64_t vm_low_ram_limit = 0xc000'0000;

@@ -248,7 +248,7 @@ VirtualMachine Parser::vm(const toml::table& table, std::string_view name, Place
     file("kernel", vm.kernel);
     file("initrd", vm.initrd);
     reader.text("cmdline", vm.command_line, protocol::max_command_line - 1);
-    reader.word("profile", vm.profile, {"micro", "pc"});
+    reader.word("profile", vm.profile, {"micro"});
     if (const toml::node* node = reader.find("console")) {
         vm.console_place = place_of(*node);
         if (const auto* flag = node->as_boolean()) {

@@ -53,7 +53,7 @@ on-power-off = "stop"
 memory = "128M"
 kernel = "a/vmlinuz"
 console = false
-profile = "pc"
+profile = "micro"
 
 [[chaos]]
 kill = "vmm:zebra"
@@ -127,7 +127,7 @@ TEST(Compile, MachinesKeepTheOrderOfTheText) {
     EXPECT_EQ(reader.domains()[zebra.monitor].cpus, 3u);
     EXPECT_EQ(reader.domains()[zebra.monitor].first_cpu, 1u);
     const VmRecord& ant = reader.vms()[1];
-    EXPECT_EQ(ant.profile, VmProfile::Pc);
+    EXPECT_EQ(ant.profile, VmProfile::Micro);
     EXPECT_EQ(ant.initrd.size, 0u);
     EXPECT_EQ(compiled.result.virtual_machines, (std::vector<std::string>{"zebra", "ant"}));
 }

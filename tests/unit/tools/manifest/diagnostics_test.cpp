@@ -69,6 +69,9 @@ TEST(Diagnostics, WrongValues) {
                     "does not name one CPU per vCPU");
     expect_contains(diagnose("[vm.a]\nmemory = \"64M\"\nkernel = \"k\"\non-power-off = \"explode\"\n"),
                     "stop, restart, halt-system");
+    // A machine nobody builds is not quietly another one.
+    EXPECT_EQ(diagnose("[vm.a]\nmemory = \"64M\"\nkernel = \"k\"\nconsole = false\nprofile = \"pc\"\n"),
+              "m.toml:5:11: virtual machine 'a': wrong value for 'profile'; allowed: micro\n");
 }
 
 TEST(Diagnostics, DuplicateNames) {
