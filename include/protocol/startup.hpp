@@ -84,7 +84,8 @@ struct StartupInformation {
     uint64_t heap_bytes;             ///< at Place::heap
     uint64_t state_bytes;            ///< at Place::state; 0: none
     uint64_t heartbeat_interval_ns;  ///< 0: none expected; else control.hpp's Heartbeat within each interval
-    uint64_t reserved1[8];
+    uint64_t boot_time_ns;           ///< time of day, since 1970-01-01 UTC, at which the TSC was zero
+    uint64_t reserved1[7];
     NamedCapability capabilities[max_named_capabilities];
 
     /// The entry of that name, or null.

@@ -278,6 +278,7 @@ void Component::describe(Resources& resources, protocol::StartupInformation& sta
     startup.heap_bytes = heap_.size_bytes;
     startup.state_bytes = state_.size_bytes;
     startup.heartbeat_interval_ns = record().heartbeat_ns;
+    startup.boot_time_ns = resources.boot_time_ns;
 }
 
 Outcome Component::start_thread(Resources& resources, uint64_t entry) {

@@ -24,6 +24,7 @@ struct Resources {
     Modules& modules;
     MemoryPool& memory;
     HandlerPortals portals;
+    uint64_t boot_time_ns;  ///< see StartupInformation
 };
 
 class Component {

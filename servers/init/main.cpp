@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The root task: reads the boot module `manifest` and makes the system it describes.
 #include "runtime/program.hpp"
+#include "servers/init/boot_time.hpp"
 #include "servers/init/say.hpp"
 #include "servers/init/supervisor.hpp"
 
@@ -40,7 +41,7 @@ int bulkhead::root_main(const abi::RootInformation& root) {
         say("cannot make init's own portals: {}", portals.error());
         return 1;
     }
-    static Resources resources{root, manifest.value(), modules, memory_pool, portals.value()};
+    static Resources resources{root, manifest.value(), modules, memory_pool, portals.value(), read_boot_time_ns()};
     auto* supervisor = new (supervisor_place) Supervisor{resources, wake.value()};
     say("system '{}': {} components, {} virtual machines, {} MiB free", manifest.value().name(),
         static_cast<uint64_t>(manifest.value().domains().size()), static_cast<uint64_t>(manifest.value().vms().size()),

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "tools/bulkhead/guest_files.hpp"
 #include "tools/image/cpio.hpp"
 #include "tools/machine/error.hpp"
@@ -52,6 +54,19 @@ std::vector<BootModule> boot_modules(const Layout& layout, const SystemRequest& 
     return modules;
 }
 
+/// Does to the modules what a test asks for; each name must be one of them, or the test would show nothing.
+void damage(std::vector<BootModule>& modules, const SystemRequest& request, const fs::path& work) {
+    const auto find = [&modules](const std::string& name) {
+        const auto found = std::find_if(modules.begin(), modules.end(), [&](const auto& module) { return module.name == name; });
+        if (found == modules.end()) throw Error(fmt::format("there is no boot module '{}' to break or leave out", name));
+        return found;
+    };
+    const fs::path nonsense = work / "nonsense";
+    if (!request.broken_modules.empty()) write_file(nonsense, std::string(4096, '?'));
+    for (const auto& name : request.broken_modules) find(name)->file = nonsense;
+    for (const auto& name : request.missing_modules) modules.erase(find(name));
+}
+
 PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path& work) {
     if (request.manifest.empty()) request.manifest = default_manifest(layout);
     if (!fs::is_regular_file(request.manifest)) throw Error(fmt::format("there is no manifest {}", request.manifest.string()));
@@ -63,12 +78,14 @@ PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path&
     image.kernel = layout.kernel();
     image.command_line = "console=framed " + request.kernel_arguments;
     image.modules = boot_modules(layout, request, system, work);
+    damage(image.modules, request, work);
     run.machine.image = work / "boot.iso";
     build_iso(image, run.machine.image, work);
     run.machine.platform = request.platform;
     run.machine.work_directory = work;
     run.machine.cpus = system.machine_cpus;
-    run.machine.memory_bytes = system.machine_memory_bytes;
+    run.machine.memory_bytes = request.real_memory_bytes != 0 ? request.real_memory_bytes : system.machine_memory_bytes;
+    run.machine.cpu_model = request.cpu_model;
     run.machine.uefi = request.uefi;
     run.machine.wait_for_gdb = request.wait_for_gdb;
     return run;

@@ -23,6 +23,11 @@ struct SystemRequest {
     std::string kernel_arguments = {};               ///< appended to Bulkhead's command line
     bool uefi = false;
     bool wait_for_gdb = false;
+    // What a test does to a system:
+    std::string cpu_model = {};                      ///< another processor model than the platform's
+    std::uint64_t real_memory_bytes = 0;             ///< not 0: what the machine has, whatever the manifest needs
+    std::vector<std::string> broken_modules = {};    ///< boot modules with nonsense for a content
+    std::vector<std::string> missing_modules = {};   ///< boot modules that are left out
 };
 
 /// The manifest used when none is named.

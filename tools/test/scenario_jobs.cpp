@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ctime>
 
 #include "tools/bulkhead/system.hpp"
+#include "tools/debug/symbolize.hpp"
 #include "tools/machine/error.hpp"
 #include "tools/test/job.hpp"
 #include "tools/test/scenario.hpp"
@@ -36,26 +38,57 @@ std::vector<Scenario> load_scenarios(const Layout& layout) {
     return scenarios;
 }
 
-std::vector<CaseResult> run_scenario(const ScenarioRun& run, const Layout& layout) {
+SystemRequest request_of(const ScenarioRun& run, const Layout& layout) {
+    const Scenario& scenario = run.scenario;
     SystemRequest request;
-    if (!run.scenario.system.empty()) request.manifest = layout.source / run.scenario.system;
+    if (!scenario.system.empty()) request.manifest = layout.source / scenario.system;
     request.platform = run.platform;
-    request.uefi = run.scenario.uefi;
+    request.uefi = scenario.uefi;
     request.overrides.cpus = run.cpus;
-    if (!run.scenario.cmdline.empty()) request.overrides.command_line = run.scenario.cmdline;
-    request.kernel_arguments = run.scenario.kernel_arguments;
-    if (!run.scenario.exec.empty()) request.exec_command = run.scenario.exec;
+    if (!scenario.cmdline.empty()) request.overrides.command_line = scenario.cmdline;
+    request.kernel_arguments = scenario.kernel_arguments;
+    if (!scenario.exec.empty()) request.exec_command = scenario.exec;
+    if (run.platform == Platform::QemuSvm) request.cpu_model = scenario.qemu_cpu;
+    if (run.platform == Platform::BochsVmx) request.cpu_model = scenario.bochs_cpu;
+    request.real_memory_bytes = scenario.machine_memory_bytes;
+    request.broken_modules = scenario.broken_modules;
+    request.missing_modules = scenario.missing_modules;
+    return request;
+}
 
-    const fs::path log_file = job_log(layout, run.job_name);
-    std::string output;
-    const auto result = run_system(layout, request, log_file, std::chrono::seconds(run.timeout_s),
-                                   [&output](std::string_view text) { output += text; });
-    std::string problem = result.problem;
-    if (problem.empty()) {
-        problem = judge(run.scenario, result.status, output, fs::exists(log_file) ? read_file(log_file) : "").value_or("");
+/// How far the first number that was printed, if it is a time, was from the time at which it came.
+class ClockCheck {
+  public:
+    void output(std::string_view text) {
+        if (complete_) return;
+        text_ += text;
+        complete_ = text_.find('\n') != std::string::npos;
+        arrived_ = std::time(nullptr);
     }
-    if (problem.empty()) return {{run.job_name, Outcome::Passed}};
-    return {{run.job_name, Outcome::Failed, problem + "\nlog: " + log_file.string()}};
+    std::int64_t error_s() const { return complete_ ? std::strtoll(text_.c_str(), nullptr, 10) - arrived_ : INT64_MIN / 2; }
+
+  private:
+    std::string text_;
+    bool complete_ = false;
+    std::time_t arrived_ = 0;
+};
+
+std::vector<CaseResult> run_scenario(const ScenarioRun& run, const Layout& layout) {
+    const fs::path log_file = job_log(layout, run.job_name);
+    ScenarioOutcome outcome;
+    ClockCheck clock;
+    const auto result = run_system(layout, request_of(run, layout), log_file, std::chrono::seconds(run.timeout_s),
+                                   [&](std::string_view text) {
+                                       outcome.output += text;
+                                       clock.output(text);
+                                   });
+    outcome.status = result.status;
+    outcome.problem = result.problem;
+    outcome.clock_error_s = clock.error_s();
+    if (fs::exists(log_file)) outcome.log = symbolize_text(layout, read_file(log_file));
+    const auto wrong = judge(run.scenario, outcome);
+    if (!wrong) return {{run.job_name, Outcome::Passed}};
+    return {{run.job_name, Outcome::Failed, *wrong + "\nlog: " + log_file.string()}};
 }
 
 Job make_job(ScenarioRun run, const TestContext& context) {

@@ -57,13 +57,14 @@ class KernelOutside final : public Outside {
 
 class KernelTime final : public TimeSource {
   public:
+    explicit KernelTime(uint64_t boot_time_ns) : boot_time_ns_{boot_time_ns} {}
+
     uint64_t tsc() override { return runtime::now_ticks(); }
     uint64_t tsc_hz() override { return runtime::system_information().tsc_hz; }
-    /// No component tells the time of day yet: guests see one that starts here when the machine does.
-    uint64_t wall_clock_ns() override { return start_of_2026_ns + runtime::now_ns(); }
+    uint64_t wall_clock_ns() override { return boot_time_ns_ + runtime::now_ns(); }
 
   private:
-    static constexpr uint64_t start_of_2026_ns = 1'767'225'600ull * runtime::ns_per_second;
+    uint64_t boot_time_ns_;
 };
 
 class RuntimeLog final : public Log {

@@ -63,6 +63,7 @@ class Monitor {
             const GuestMemory& memory, std::span<volatile uint32_t* const> apic_pages)
         : information_{information},
           startup_{startup},
+          time_{startup.boot_time_ns},
           machine_{state(), memory, apic_pages, {.vcpu_count = information.vcpu_count, .invpcid = true},
                    {outside_, time_, log_, processor_}},
           console_{machine_, lock_} {}

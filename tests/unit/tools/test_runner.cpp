@@ -108,12 +108,26 @@ TEST(Scenario, IsReadAndJudged) {
     const auto scenario = parse_scenario(
         "exec = 'uname'\nstatus = 2\nexpect = ['^Linux$']\nexpect_log = ['init']\nreject_log = ['panic']\n", "f", "boot");
     EXPECT_EQ(scenario.name, "boot");
-    EXPECT_FALSE(judge(scenario, 2, "x\nLinux\n", "init up"));
-    EXPECT_TRUE(judge(scenario, 0, "Linux\n", "init up"));
-    EXPECT_TRUE(judge(scenario, 2, "Linux 6\n", "init up"));
-    EXPECT_TRUE(judge(scenario, 2, "Linux\n", "nothing"));
-    EXPECT_TRUE(judge(scenario, 2, "Linux\n", "init, panic"));
+    EXPECT_FALSE(judge(scenario, {2, "x\nLinux\n", "init up"}));
+    EXPECT_TRUE(judge(scenario, {0, "Linux\n", "init up"}));
+    EXPECT_TRUE(judge(scenario, {2, "Linux 6\n", "init up"}));
+    EXPECT_TRUE(judge(scenario, {2, "Linux\n", "nothing"}));
+    EXPECT_TRUE(judge(scenario, {2, "Linux\n", "init, panic"}));
+    EXPECT_TRUE(judge(scenario, {2, "Linux\n", "init up", "the machine stopped"}));
     EXPECT_THROW((void)parse_scenario("expect = ['(']\n", "f", "boot"), Error);
+}
+
+TEST(Scenario, CanExpectAFailure) {
+    const auto scenario = parse_scenario("expect_problem = ['never came']\n", "f", "boot");
+    EXPECT_FALSE(judge(scenario, {125, "", "", "the guest never came up"}));
+    EXPECT_TRUE(judge(scenario, {125, "", "", "something else"}));
+    EXPECT_TRUE(judge(scenario, {0, "", "", ""}));
+}
+
+TEST(Scenario, ChecksTheClock) {
+    const auto scenario = parse_scenario("clock_tolerance_s = 2\n", "f", "boot");
+    EXPECT_FALSE(judge(scenario, {0, "", "", "", -2}));
+    EXPECT_TRUE(judge(scenario, {0, "", "", "", 3}));
 }
 
 TEST(Symbolize, RecognisesBacktraceLines) {

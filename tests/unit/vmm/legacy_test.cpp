@@ -13,17 +13,6 @@
 namespace bulkhead::vmm {
 namespace {
 
-TEST(Calendar, KnownDates) {
-    const CalendarTime start = calendar_time(0);
-    EXPECT_EQ(start.year, 1970u);
-    EXPECT_EQ(start.weekday, 5u);
-    const CalendarTime leap = calendar_time(951826554);  // 2000-02-29 12:15:54
-    EXPECT_EQ(leap.year * 10000 + leap.month * 100 + leap.day, 20000229u);
-    EXPECT_EQ(leap.hour * 10000 + leap.minute * 100 + leap.second, 121554u);
-    const CalendarTime late = calendar_time(4102444799);  // 2099-12-31 23:59:59
-    EXPECT_EQ(late.year * 10000 + late.month * 100 + late.day, 20991231u);
-}
-
 TEST(Rtc, TellsTheTimeInBothFormats) {
     RtcState state{};
     JournalSlot slot;

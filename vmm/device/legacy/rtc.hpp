@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 
+#include "hw/x86/real_time_clock.hpp"
 #include "vmm/device/seams.hpp"
 
 namespace bulkhead::vmm {
@@ -21,8 +22,8 @@ struct RtcState {
 
 class Rtc final : public PortDevice {
   public:
-    static constexpr uint16_t first_port = 0x70;
-    static constexpr uint16_t port_count = 2;
+    static constexpr uint16_t first_port = x86::rtc::index_port;
+    static constexpr uint16_t port_count = x86::rtc::port_count;
 
     Rtc(RtcState& state, JournalSlot& slot, TimeSource& time) : state_{state, slot}, time_{time} {}
     /// For a machine that starts.
@@ -37,11 +38,5 @@ class Rtc final : public PortDevice {
     Stored<RtcState> state_;
     TimeSource& time_;
 };
-
-/// A date of the Gregorian calendar, UTC.
-struct CalendarTime {
-    unsigned year, month, day, weekday, hour, minute, second;  // weekday: 1 is Sunday
-};
-CalendarTime calendar_time(uint64_t seconds_since_1970);
 
 }  // namespace bulkhead::vmm
