@@ -16,6 +16,7 @@ using Action = std::function<int()>;
 
 void add_run_command(CLI::App& app, Action& action);
 void add_test_command(CLI::App& app, Action& action);
+void add_bench_command(CLI::App& app, Action& action);
 void add_build_command(CLI::App& app, Action& action);
 void add_check_command(CLI::App& app, Action& action);
 void add_symbolize_command(CLI::App& app, Action& action);

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// bulkhead bench
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "tools/bulkhead/bench_report.hpp"
+#include "tools/bulkhead/bench_guard.hpp"
+#include "tools/bulkhead/bench_run.hpp"
+#include "tools/bulkhead/commands.hpp"
+#include "tools/machine/error.hpp"
+
+namespace bulkhead::tool {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct BenchOptions {
+    std::optional<Platform> platform;
+    BenchSelection selection;
+    std::string json;
+    std::string compare;
+    std::string report;
+    std::string machine_memory;
+    unsigned cpus = 1;
+    unsigned timeout_s = 60;
+    bool list = false;
+    bool write_baseline = false;
+};
+
+Platform decide(const std::optional<Platform>& asked) {
+    const auto facts = probe_host();
+    const auto platform = asked.value_or(choose_platform(facts).platform);
+    if (const auto why = why_unusable(platform, facts)) {
+        throw Error(fmt::format("{} does not work here: {}", to_string(platform), *why));
+    }
+    return platform;
+}
+
+/// What is known about where the figures come from; it goes into the JSON and the report.
+std::map<std::string, std::string> context_of(const BenchOptions& options, Platform platform, const BenchTarget& target) {
+    const auto layout = find_layout();
+    return {{"platform", std::string(to_string(platform))},
+            {"unit", std::string(to_string(target.unit()))},
+            {"machine", describe_machine(platform, options.cpus, target.ready())},
+            {"commit", describe_commit(layout)}};
+}
+
+int list_benchmarks(BenchTarget& target) {
+    for (const auto& item : target.list()) {
+        std::string values;
+        for (const auto value : item.values) values += fmt::format(" {}", value);
+        fmt::print("{}{}\n    {}\n", item.name, item.argument.empty() ? "" : fmt::format(", {}:{}", item.argument, values),
+                   item.about);
+    }
+    target.halt();
+    return 0;
+}
+
+int run(const BenchOptions& options) {
+    // What can be wrong with the arguments comes out before anything is booted.
+    std::optional<BenchFigures> before;
+    if (!options.compare.empty()) before = load_bench_figures(options.compare);
+    static_cast<void>(select_items({}, options.selection.filter));
+    const auto layout = find_layout();
+    const auto platform = decide(options.platform);
+    BenchMachine machine;
+    machine.platform = platform;
+    machine.cpus = options.cpus;
+    if (!options.machine_memory.empty()) {
+        const auto size = parse_size(options.machine_memory);
+        if (!size) throw Error(fmt::format("--machine-memory {}: not a size; write 512M or 2G", options.machine_memory));
+        machine.memory_bytes = *size;
+    }
+    machine.limit = std::chrono::seconds(static_cast<unsigned>(options.timeout_s * slowness(platform)));
+    machine.log = new_log_name(layout.logs(), "bench");
+    BenchTarget target(layout, machine);
+    if (options.list) return list_benchmarks(target);
+    if (options.write_baseline) {
+        write_baseline(layout, platform, target);
+        target.halt();
+        return 0;
+    }
+
+    const auto items = target.list();
+    const auto result = run_benchmarks(target, items, options.selection, context_of(options, platform, target));
+    target.halt();
+    if (!options.json.empty()) write_file(options.json, result.json);
+    if (!options.report.empty()) write_report(options.report, std::string(to_string(platform)), result.json, items);
+    if (before) fmt::print("\n{}", compare_bench_figures(*before, result.figures));
+    if (result.failed == 0) return 0;
+    fmt::print(stderr, "bulkhead: {} benchmark runs failed{}\n", result.failed,
+               target.problem().empty() ? "; log: " + target.log().string() : ": " + target.problem());
+    return 1;
+}
+
+}  // namespace
+
+void add_bench_command(CLI::App& app, Action& action) {
+    auto options = std::make_shared<BenchOptions>();
+    auto* command = app.add_subcommand("bench", "measure: messages, VM exits, memory, scheduling");
+    command->add_option("--on", options->platform, "platform: kvm, qemu-svm, bochs-vmx, nested-svm, nested-vmx")
+        ->transform(CLI::CheckedTransformer(platform_names()));
+    command->add_option("--filter", options->selection.filter, "only runs whose name matches this regular expression");
+    command->add_option("--json", options->json, "write the figures to this file (Google Benchmark's JSON)");
+    command->add_option("--repetitions", options->selection.repetitions, "run each so often; adds mean, median, deviation")
+        ->check(CLI::Range(1, 1000));
+    command->add_option("--compare", options->compare, "print the change against this file of an earlier --json");
+    command->add_option("--report", options->report,
+                        "write index.html and benchmarks.md into this directory, with the figures of earlier runs there");
+    command->add_option("--cpus", options->cpus, "CPUs of the machine; more than 1: no exact counts")->check(CLI::Range(1, 64));
+    command->add_option("--machine-memory", options->machine_memory, "memory of the machine (default 2560M)");
+    command->add_option("--min-time", options->selection.minimum_time_s, "seconds per benchmark where the clock is real");
+    command->add_option("--timeout", options->timeout_s, "seconds until a silent target is given up, times the platform's slowness");
+    command->add_flag("--list", options->list, "name the benchmarks and what each counts; run none");
+    command->add_flag("--write-baseline", options->write_baseline,
+                      "write bench/baseline/PLATFORM.json, which ./bulkhead test holds the counts to");
+    command->callback([options, &action] { action = [options] { return run(*options); }; });
+}
+
+}  // namespace bulkhead::tool

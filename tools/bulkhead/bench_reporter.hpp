@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Google Benchmark's console table with our unit in its head, and its JSON beside it. The library's own columns call
+// everything time, and show the CPU time of this process, which only waits.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <map>
+#include <ostream>
+#include <string>
+
+#include "tools/bulkhead/bench_target.hpp"
+
+namespace bulkhead::tool {
+
+class BenchReporter : public benchmark::ConsoleReporter {
+  public:
+    BenchReporter(BenchUnit unit, const std::map<std::string, std::string>& context, std::ostream& json);
+
+    bool ReportContext(const Context& context) override;
+    void ReportRuns(const std::vector<Run>& runs) override;
+    void Finalize() override;
+
+  protected:
+    void PrintHeader(const Run& run) override;
+    void PrintRunData(const Run& run) override;
+
+  private:
+    std::string figure_of(const Run& run) const;
+
+    BenchUnit unit_;
+    std::map<std::string, std::string> our_context_;
+    benchmark::JSONReporter json_;
+    std::size_t name_width_ = 0;
+};
+
+}  // namespace bulkhead::tool
