@@ -50,7 +50,7 @@ class CapabilitySpace {
     std::atomic<uint64_t>* slots() const { return slots_; }
 
   private:
-    friend struct FastPathLayout;
+    friend struct AsmOffsets;
 
     std::atomic<uint64_t>* slots_ = nullptr;
     uint32_t slot_count_ = 0;

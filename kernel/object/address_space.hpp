@@ -71,7 +71,7 @@ class AddressSpace {
     abi::Result<void> map_kernel_page(Mapping& mapping, PhysicalAddress page, x86::PageAccess access);
 
   private:
-    friend struct FastPathLayout;
+    friend struct AsmOffsets;
     class TableSource;
     template <typename Function>
     auto with_table(Function function) const;

@@ -59,7 +59,7 @@ class Domain final : public Object {
   private:
     friend class Object;
     friend class Graveyard;
-    friend struct FastPathLayout;
+    friend struct AsmOffsets;
 
     Domain(Domain* owner, const Parameters& parameters);
     abi::Result<void> initialise(uint32_t capability_slots);

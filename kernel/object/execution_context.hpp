@@ -59,6 +59,11 @@ class ExecutionContext : public Object {
     /// The scheduling context it runs on, null for an idle handler, an orphan, or a thread not started.
     SchedulingContext* donated() const { return donated_; }
 
+    /// Flags, state and CPU in one word, as the hand-laid paths want them: no flag is set.
+    static constexpr uint64_t plain_word(State state, uint32_t cpu) {
+        return static_cast<uint64_t>(state) << 32 | uint64_t{cpu} << 48;
+    }
+
     /// Makes it ready and queues every scheduling context that waits for it.
     void make_ready();
     /// Leaves the ready state. The current scheduling context must be parked or handed on by the caller.
@@ -81,7 +86,7 @@ class ExecutionContext : public Object {
     friend class Scheduler;
     friend class SchedulingContext;
     friend struct Ipc;
-    friend struct FastPathLayout;
+    friend struct AsmOffsets;
 
     /// What keeps the hand-laid paths off: they serve contexts whose flags are zero (syscall_entry.S).
     struct SlowFlag {

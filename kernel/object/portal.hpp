@@ -22,7 +22,7 @@ class Portal final : public Object {
     size_t size_bytes() const override { return sizeof *this; }
 
   private:
-    friend struct FastPathLayout;
+    friend struct AsmOffsets;
 
     Thread* handler_;
     uint64_t entry_;

@@ -63,7 +63,7 @@ class SchedulingContext final : public Object {
     friend class Scheduler;
     friend class ExecutionContext;
     friend struct Ipc;
-    friend struct FastPathLayout;
+    friend struct AsmOffsets;
     static constexpr uint64_t abi_unlimited = ~uint64_t{0};
 
     struct Replenishment {

@@ -77,7 +77,7 @@ class Thread final : public ExecutionContext {
 
   private:
     friend struct Ipc;
-    friend struct FastPathLayout;
+    friend struct AsmOffsets;
 
     Thread(Domain& owner, const Parameters& parameters, abi::MessageBuffer* buffer, FpuState* fpu);
     static void deadline_passed(Deadline& deadline);

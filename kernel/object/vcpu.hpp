@@ -84,7 +84,7 @@ class Vcpu final : public ExecutionContext {
 
   private:
     friend class VirtualInterrupt;
-    friend struct FastPathLayout;
+    friend struct AsmOffsets;
     enum class Phase : uint8_t { InExit, Running, Parked, ParkedUntilRecall };
     enum class Activity : uint8_t { InKernel, InGuest, Parked };
     struct Event {

@@ -66,7 +66,7 @@ class Scheduler {
     void serve_woken();
 
   private:
-    friend struct FastPathLayout;
+    friend struct AsmOffsets;
     void enqueue(SchedulingContext& context, bool front);
     void put_away();
     void settle(SchedulingContext& context);

@@ -2,7 +2,7 @@
 // From the real mode a started processor wakes up in to cpu_main in long mode. Copied to AP_TRAMPOLINE, where it runs:
 // all addresses are computed for that place. Processors come one after the other; the bootstrap processor fills in the
 // parameters for each (smp.cpp).
-#include "kernel/arch/x86_64/asm_offsets.h"
+#include "kernel/arch/x86_64/asm_constants.h"
 
 #define PLACED(symbol) (symbol - ap_trampoline_start + AP_TRAMPOLINE)
 

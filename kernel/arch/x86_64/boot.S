@@ -2,7 +2,7 @@
 // From Multiboot2's machine state (32-bit protected mode, paging off) to kernel_main in long mode on the boot stack.
 // Runs once, on the bootstrap processor. The boot tables map the first 4 GiB three times: where they are (only until
 // the kernel's own tables are loaded), in the direct map, and the first GiB at the image's address.
-#include "kernel/arch/x86_64/asm_offsets.h"
+#include "kernel/arch/x86_64/asm_constants.h"
 
 #define MULTIBOOT2_MAGIC 0xe85250d6
 #define MULTIBOOT2_LOADED 0x36d76289

@@ -11,7 +11,7 @@
 #include "abi/layout.hpp"
 #include "base/address.hpp"
 #include "hw/x86/descriptor.hpp"
-#include "kernel/arch/x86_64/asm_offsets.h"
+#include "kernel/arch/x86_64/asm_constants.h"
 #include "kernel/arch/x86_64/layout.hpp"
 
 namespace bulkhead::kernel {
@@ -140,13 +140,8 @@ struct Cpu {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Winvalid-offsetof"  // Cpu has a reference; both compilers support it there
 static_assert(sizeof(Cpu) + sizeof(DescriptorTable) <= CpuBlock::data_bytes);
-static_assert(CpuBlock::stack_top == CPU_STACK_TOP);
-static_assert(offsetof(Cpu, task_state_segment) == CPU_TASK_STATE);
-static_assert(offsetof(Cpu, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
-static_assert(offsetof(Cpu, running) == CPU_RUNNING);
 static_assert(CpuBlock::stack_top == CPU_STACK_TOP && cpu_region_base == CPU_REGION_BASE);
 #pragma GCC diagnostic pop
-static_assert(offsetof(x86::TaskStateSegment, rsp) == TASK_STATE_RSP0);
 
 /// CPUs that run; constant once the root task starts.
 unsigned cpu_count();

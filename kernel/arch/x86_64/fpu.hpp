@@ -34,7 +34,7 @@ class alignas(64) FpuState {
 
   private:
     friend struct FpuControl;
-    friend struct FastPathLayout;
+    friend struct AsmOffsets;
     FpuState() = default;
     std::byte* area() { return reinterpret_cast<std::byte*>(this) + sizeof *this; }
 

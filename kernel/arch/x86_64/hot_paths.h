@@ -2,11 +2,15 @@
 // What the hand-laid paths of the kernel have in common: system calls (syscall_entry.S), exits of guests and replies to
 // them (vmx/vmx_entry.S, svm/svm_entry.S). Each does what the general path in C++ does in the case that nothing is
 // unusual; it changes nothing before its last test has passed and leaves everything else to that path, which is complete
-// by itself. What they touch of an object is checked in kernel/syscall/fast_path_layout.cpp.
+// by itself. What they touch of an object is named in asm_offsets.cpp.
 #pragma once
 
-#include "kernel/arch/x86_64/asm_offsets.h"
-#include "kernel/arch/x86_64/guest_frame.h"
+#include "asm_offsets.h"
+#include "kernel/arch/x86_64/asm_constants.h"
+
+// From an entry of the object table to the object (ObjectTable::object_of).
+#define ENTRY_POINTER_LEFT 22
+#define ENTRY_POINTER_RIGHT 16
 
 // A member of this CPU's data, with RSP at the top of the empty stack.
 #define CPU(member) (member - CPU_STACK_TOP)(%rsp)
@@ -97,8 +101,8 @@
     incq VCPU_SEQUENCE(%rdi)
     mov VCPU_SEQUENCE(%rdi), %rsi
     mov %rsi, (VCPU_EXIT + 64)(%rdi)
-    shl $(32 + EXIT_LABEL_LENGTH_SHIFT), %rcx
-    bts $32, %rcx                           // the label: EXIT_REASON_CPUID
+    shl $EXIT_LABEL_LENGTH_SHIFT, %rcx
+    bts $EXIT_LABEL_CPUID_BIT, %rcx
     mov %rcx, (VCPU_EXIT + 80)(%rdi)
     mov %rcx, %r15
     mov VCPU_FRAME(%rdi), %r8
@@ -117,7 +121,7 @@
     movb $VCPU_IN_EXIT, VCPU_PHASE(%rdi)
     movb $VCPU_IN_KERNEL, VCPU_ACTIVITY(%rdi)
     mov VCPU_STATE_PAGE(%rdi), %rax
-    incq (STATE_PAGE_EXITS + 8 * EXIT_REASON_CPUID)(%rax)
+    incq STATE_PAGE_CPUID_EXITS(%rax)
     call_monitor send_exit_slowly
     mov %r15, %rax
     xor %ebx, %ebx
@@ -198,4 +202,44 @@
     xchg %al, VCPU_ACTIVITY(%rcx)
     cmpl $0, VCPU_EVENTS(%rcx)
     jne take_events_first
+.endm
+
+// From the frame's end (RSP) downwards. The slot of RSP, which VMCS and VMCB hold, is for CR2 on VT-x.
+.macro save_guest_registers with_cr2
+    push %r15
+    push %r14
+    push %r13
+    push %r12
+    push %r11
+    push %r10
+    push %r9
+    push %r8
+    push %rdi
+    push %rsi
+    push %rbp
+    .if \with_cr2
+    mov %cr2, %rbp                      // MOV changes no flags: those of a failed entry stay
+    .endif
+    push %rbp
+    push %rbx
+    push %rdx
+    push %rcx
+    push %rax
+.endm
+
+.macro restore_guest_registers_from_rcx
+    pop %rdx
+    pop %rbx
+    pop %rbp                            // the slot of RSP
+    pop %rbp
+    pop %rsi
+    pop %rdi
+    pop %r8
+    pop %r9
+    pop %r10
+    pop %r11
+    pop %r12
+    pop %r13
+    pop %r14
+    pop %r15
 .endm

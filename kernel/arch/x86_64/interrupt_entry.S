@@ -5,7 +5,8 @@
 //   NMI, #DF, #MC      have stacks of their own (IST) and may strike anywhere, between any two instructions below
 //   #DB                has one too (MOV SS defers it into ring 0); one of ring 3 is moved into the thread
 // The kernel runs with IF=0; the CPU clears TF, NT and RF on entry, DF and AC are cleared here.
-#include "kernel/arch/x86_64/asm_offsets.h"
+#include "asm_offsets.h"
+#include "kernel/arch/x86_64/asm_constants.h"
 #include "kernel/arch/x86_64/user_access.h"
 
 .section .text.interrupt_entry, "ax"
@@ -102,7 +103,7 @@ debug_entry:
     mov TASK_STATE_RSP0(%rax), %rdi
     sub $FRAME_SIZE, %rdi               // frame in the thread
     mov %rdi, %rdx
-    mov $FRAME_WORDS, %ecx
+    mov $(FRAME_SIZE / 8), %ecx
     rep movsq
     mov (%rdi), %rsp
     mov %rdx, %rdi

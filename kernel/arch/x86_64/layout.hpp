@@ -5,7 +5,7 @@
 
 #include "abi/layout.hpp"
 #include "base/address.hpp"
-#include "kernel/arch/x86_64/asm_offsets.h"
+#include "kernel/arch/x86_64/asm_constants.h"
 
 namespace bulkhead::kernel {
 

@@ -4,10 +4,7 @@
 // with. For ring 0 (and NMI, #DF, #MC) it lies on the current or the IST stack. Owned by the CPU that runs the thread.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-
-#include "kernel/arch/x86_64/asm_offsets.h"
 
 namespace bulkhead::kernel {
 
@@ -18,17 +15,12 @@ struct alignas(16) RegisterFrame {
 
     bool from_user() const { return (cs & 3) == 3; }
 };
-static_assert(sizeof(RegisterFrame) == FRAME_SIZE && sizeof(RegisterFrame) == FRAME_WORDS * 8);
-static_assert(offsetof(RegisterFrame, error_code) == FRAME_ERROR_CODE);
-static_assert(offsetof(RegisterFrame, rflags) == FRAME_RFLAGS && offsetof(RegisterFrame, rsp) == FRAME_RSP);
-static_assert(offsetof(RegisterFrame, rip) == FRAME_RIP && offsetof(RegisterFrame, cs) == FRAME_CS);
 
 /// The frame as a thread holds it. Aligned to 16, because the CPU aligns RSP0 before it pushes (SDM vol. 3A, 6.14.2).
 struct alignas(16) UserFrame {
     RegisterFrame registers;
     uint64_t kernel_stack_top;  // what the entry code loads into RSP before it calls C++
 };
-static_assert(offsetof(UserFrame, kernel_stack_top) == FRAME_SIZE);
 
 extern "C" {
 /// An interrupt or exception in ring 3; called on the stack named behind the frame. Supplied by the thread code; it

@@ -126,7 +126,9 @@ void make_stub_page(const abi::SystemInformation& information) {
 }
 
 void enable_system_calls(Cpu& cpu) {
-    initialise_fast_paths(cpu);
+    using State = ExecutionContext::State;
+    cpu.idle_handler = ExecutionContext::plain_word(State::Idle, cpu.id);
+    cpu.plain_caller = ExecutionContext::plain_word(State::InCall, cpu.id);
     if (intel_entry()) {
         write_msr(x86::Msr::SysenterCs, SELECTOR_KERNEL_CODE);
         write_msr(x86::Msr::SysenterEsp, cpu.kernel_stack_top);

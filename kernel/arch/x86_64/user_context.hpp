@@ -42,11 +42,8 @@ inline void let_interrupts_in() { asm volatile("sti; nop; cli" : : : "memory"); 
 PhysicalAddress stub_page();
 /// Fills it. Once.
 void make_stub_page(const abi::SystemInformation& information);
-/// Sets the MSRs through which this CPU's programs enter the kernel.
+/// Sets the MSRs through which this CPU's programs enter the kernel, and the words that the hand-laid paths compare.
 void enable_system_calls(Cpu& cpu);
-
-/// Gives this CPU the words that the hand-laid paths compare.
-void initialise_fast_paths(Cpu& cpu);
 
 /// How this machine runs guests; None if it cannot.
 abi::Virtualization virtualization();

@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "base/address.hpp"
-#include "kernel/arch/x86_64/guest_frame.h"
 
 namespace bulkhead::kernel {
 
@@ -15,16 +14,14 @@ class Vcpu;
 /// A register's number in instructions: index into GuestFrame::general.
 enum class GeneralRegister : uint8_t { Rax, Rcx, Rdx, Rbx, Rsp, Rbp, Rsi, Rdi, R8, R9, R10, R11, R12, R13, R14, R15 };
 
-/// Where an exit saves the guest's registers, and what it goes on with. RSP is not among them (see guest_frame.h).
+/// Where an exit saves the guest's registers, and what it goes on with. RSP is not among them (VMCS and VMCB
+/// hold it); on VT-x its place is CR2's.
 struct GuestFrame {
     uint64_t general[16];
     uint64_t kernel_stack_top;
 
     uint64_t& operator[](GeneralRegister index) { return general[static_cast<size_t>(index)]; }
 };
-static_assert(offsetof(GuestFrame, kernel_stack_top) == GUEST_REGISTERS_SIZE && GUEST_FRAME_STACK == GUEST_REGISTERS_SIZE);
-static_assert(offsetof(GuestFrame, general[1]) == GUEST_RCX && offsetof(GuestFrame, general[2]) == GUEST_RDX &&
-              offsetof(GuestFrame, general[3]) == GUEST_RBX && offsetof(GuestFrame, general[4]) == GUEST_CR2);
 
 /// Registers of a guest that VMCS or VMCB do not hold. They stay in the CPU until another vCPU is loaded there.
 struct ResidentRegisters {

@@ -72,7 +72,7 @@ svm_enter_loaded:                           // RDI is the frame, RAX the VMCB
 1:  movb %cl, VCPU_INSTRUCTION_LENGTH(%rdi)
     mov VMCB_CR4(%rbx), %r10
     and $CR4_OSXSAVE, %r10d
-    shl $(63 - 18), %r10
+    shl $CR4_OSXSAVE_SHIFT, %r10
     mov VCPU_FPU(%rdi), %rax
     or FPU_XCR0(%rax), %r10
     mov VCPU_CONTROL_BLOCK_ADDRESS(%rdi), %rax  // SvmBackend::leave
