@@ -130,6 +130,7 @@ void run_one(std::string_view arguments) {
 
 void serve(void* argument) {
     SerialLine line;
+    if (const auto opened = line.open(); !opened.ok()) runtime::log("bench fatal COM1's ports: {}", opened.error());
     const abi::SystemInformation& system = runtime::system_information();
     Line{}
         .put("bench ready 1 tsc_hz={} cpus={} vendor={} virtualization={}", system.tsc_hz, test::root().cpu_count,
@@ -138,10 +139,12 @@ void serve(void* argument) {
     for (;;) {
         const auto read = line.read_line();
         if (!read.ok()) {
-            Line{}.put("bench fatal COM1's ports: {}", read.error()).send();
+            Line{}.put("bench fatal reading COM1: {}", read.error()).send();
             break;
         }
-        std::string_view text = read.value();
+        char copy[200];
+        std::memcpy(copy, read.value().data(), read.value().size());
+        std::string_view text{copy, read.value().size()};
         const std::string_view command = next_word(text);
         if (command == "list") {
             list();

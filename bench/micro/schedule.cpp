@@ -31,7 +31,7 @@ class Crowd {
     abi::Result<void> create(uint64_t count) {
         const uint64_t free_pages = TRY(runtime::Domain{self}.free_quota_pages());
         child_ = TRY(test::Child::create({.quota_pages = free_pages - 200}));
-        const uint64_t bytes = align_up(count * stack_bytes, 4096);
+        const uint64_t bytes = align_up((count + 1) * stack_bytes, 4096);
         stacks_ = TRY(test::take_memory(bytes));
         TRY(stacks_.map(stacks_place, 0, bytes, runtime::read_write, child_.domain.selector()));
         slots_ = TRY(runtime::allocate_slots(2));

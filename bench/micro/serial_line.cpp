@@ -2,40 +2,50 @@
 #include "bench/micro/serial_line.hpp"
 
 #include "abi/layout.hpp"
-#include "runtime/object.hpp"
+#include "runtime/message.hpp"
 
 namespace bulkhead::bench {
 namespace {
 
 constexpr uint16_t line_status = com1 + 5;
 constexpr uint8_t data_ready = 1;
+constexpr size_t line_capacity = 200;
 
 char read_byte() {
     while ((in(line_status) & data_ready) == 0) asm volatile("pause");
     return static_cast<char>(in(com1));
 }
 
+/// In the reader's domain: a line into the reply's buffer, its size as the label.
+void read_into_reply(uint64_t /*badge*/, runtime::Request& request) {
+    uint32_t size = 0;
+    for (;;) {
+        const char byte = read_byte();
+        if (byte == '\n') break;
+        if (byte != '\r' && size < line_capacity) runtime::message_bytes()[size++] = byte;
+    }
+    request.reply(size).reply_buffer_words(runtime::words_for(size));
+}
+
 }  // namespace
 
-Com1Ports::Com1Ports() {
-    const auto ports = runtime::Ports{abi::WellKnownSlot::Ports}.derive(com1, 8);
-    if (!ports.ok()) {
-        status_ = ports.error();
-        return;
-    }
-    ports_ = ports.value();
-    if (const auto mapped = ports_.map(); !mapped.ok()) status_ = mapped.error();
+abi::Result<runtime::Ports> give_com1_ports(const test::Child& child) {
+    const auto ports = TRY(runtime::Ports{abi::WellKnownSlot::Ports}.derive(com1, 8));
+    TRY(ports.map(child.domain.selector()));
+    return ports;
+}
+
+abi::Result<void> SerialLine::open() {
+    reader_ = TRY(test::Child::create());
+    portal_ = TRY(reader_.create_portal(runtime::message_handler<read_into_reply>));
+    TRY(give_com1_ports(reader_));
+    return {};
 }
 
 abi::Result<std::string_view> SerialLine::read_line() {
-    const Com1Ports ports;
-    if (ports.status() != abi::Status::Ok) return ports.status();
-    size_t size = 0;
-    for (;;) {
-        const char byte = read_byte();
-        if (byte == '\n') return std::string_view{buffer_, size};
-        if (byte != '\r' && size < sizeof buffer_) buffer_[size++] = byte;
-    }
+    runtime::Message message{0};
+    TRY(message.call(portal_.selector()));
+    return std::string_view{runtime::message_bytes(), message.label()};
 }
 
 }  // namespace bulkhead::bench

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lines from the host, on COM1, by polling. What goes the other way is the kernel's log: its lines are whole, and the
-// kernel is the one that waits for the transmitter. One thread.
+// kernel is the one that waits for the transmitter.
 //
-// The ports are held only while a line is read: a domain with ports has its calls on the kernel's general path, which
-// would be in every figure.
+// A domain of its own reads them, behind a portal: a domain that has ever had I/O ports makes all its calls on the
+// kernel's general path, which would be in every figure.
 #pragma once
 
 #include <string_view>
 
-#include "abi/status.hpp"
-#include "runtime/object.hpp"
+#include "tests/system/framework/world.hpp"
 
 namespace bulkhead::bench {
 
@@ -22,27 +21,19 @@ inline uint8_t in(uint16_t port) {
     return value;
 }
 
-/// COM1's ports as long as it lives.
-class Com1Ports {
-  public:
-    Com1Ports();
-    Com1Ports(const Com1Ports&) = delete;
-    Com1Ports& operator=(const Com1Ports&) = delete;
-    ~Com1Ports() { static_cast<void>(ports_.destroy()); }
-    abi::Status status() const { return status_; }
-
-  private:
-    runtime::Ports ports_;
-    abi::Status status_ = abi::Status::Ok;
-};
+/// Lets a domain use COM1's ports, until what is returned is destroyed.
+abi::Result<runtime::Ports> give_com1_ports(const test::Child& child);
 
 class SerialLine {
   public:
-    /// The next line, without its end; valid until the next call. What is longer than the buffer is cut.
+    [[nodiscard]] abi::Result<void> open();
+    /// The next line, without its end; valid until the next message of this thread is made. What is longer than 200
+    /// characters is cut.
     abi::Result<std::string_view> read_line();
 
   private:
-    char buffer_[200];
+    test::Child reader_;
+    runtime::Portal portal_;
 };
 
 }  // namespace bulkhead::bench

@@ -84,6 +84,10 @@ void BenchMachine::answer(uint64_t badge, runtime::Request& request) {
         case ExitReason::Hypercall:
             reply(request, word(ReplyFlag::SkipInstruction), 0x5a);
             break;
+        case ExitReason::MsrWrite:
+            if (request.words[1] == interrupt_command_msr) return answer_rest(vcpu, request);
+            reply(request, word(ReplyFlag::SkipInstruction));
+            break;
         case ExitReason::NestedFault:
             answer_fault(vcpu, request);
             break;
@@ -107,10 +111,8 @@ void BenchMachine::answer_rest(MachineVcpu& vcpu, runtime::Request& request) {
         return reply(request, word(ReplyFlag::SkipInstruction));
     }
     if (reason == ExitReason::MsrWrite) {
-        if (request.words[1] == interrupt_command_msr) {
-            const uint64_t target = request.words[2] >> 32;
-            static_cast<void>(machine.vcpus[target & 1].vcpu.post(static_cast<uint8_t>(request.words[2])));
-        }
+        const uint64_t target = request.words[2] >> 32;
+        static_cast<void>(machine.vcpus[target & 1].vcpu.post(static_cast<uint8_t>(request.words[2])));
         return reply(request, word(ReplyFlag::SkipInstruction));
     }
     if (reason == ExitReason::Recall && vcpu.index == 1) return start_second(vcpu, request);

@@ -6,12 +6,14 @@
 #include <cstdio>
 
 #include "tools/bulkhead/bench_figures.hpp"
+#include "tools/bulkhead/bench_fit.hpp"
 
 namespace bulkhead::tool {
 
 namespace {
 
 constexpr int kFigureWidth = 14;
+constexpr double kWorstFit = 0.25;  ///< what fits worse, as a cost in steps does, is not called a growth
 
 /// Names without what only says how the library was used ("/iterations:100/manual_time"), and no time of our own.
 benchmark::BenchmarkReporter::Run cleaned(benchmark::BenchmarkReporter::Run run) {
@@ -23,11 +25,26 @@ benchmark::BenchmarkReporter::Run cleaned(benchmark::BenchmarkReporter::Run run)
     return run;
 }
 
+benchmark::BigO library_name(Growth growth) {
+    switch (growth) {
+        case Growth::Constant: return benchmark::o1;
+        case Growth::Logarithmic: return benchmark::oLogN;
+        case Growth::Linear: return benchmark::oN;
+        case Growth::LinearLogarithmic: return benchmark::oNLogN;
+        case Growth::Quadratic: return benchmark::oNSquared;
+    }
+    return benchmark::oNone;
+}
+
 }  // namespace
 
-BenchReporter::BenchReporter(BenchUnit unit, const std::map<std::string, std::string>& context, std::ostream& json)
+BenchReporter::BenchReporter(BenchUnit unit, const std::map<std::string, std::string>& context,
+                             const std::vector<BenchItem>& items, std::ostream& json)
     : ConsoleReporter(OO_None), unit_(unit), our_context_(context) {
     json_.SetOutputStream(&json);
+    for (const auto& item : items) {
+        if (item.values.size() >= 3) values_to_come_[item.name] = item.values.size();
+    }
 }
 
 bool BenchReporter::ReportContext(const Context& context) {
@@ -42,6 +59,7 @@ bool BenchReporter::ReportContext(const Context& context) {
 void BenchReporter::ReportRuns(const std::vector<Run>& runs) {
     std::vector<Run> ours;
     for (const auto& run : runs) ours.push_back(cleaned(run));
+    append_fit(ours);
     ConsoleReporter::ReportRuns(ours);
     json_.ReportRuns(ours);
     std::fflush(stdout);
@@ -56,18 +74,46 @@ void BenchReporter::PrintHeader(const Run& /*run*/) {
     fmt::print("{}\n{}\n{}\n", rule, head, rule);
 }
 
+void BenchReporter::append_fit(std::vector<Run>& runs) {
+    if (runs.empty()) return;
+    const Run& last = runs.front();
+    const std::string family = last.run_name.function_name;
+    const auto to_come = values_to_come_.find(family);
+    if (to_come == values_to_come_.end()) return;
+    auto& points = points_[family];
+    for (const auto& run : runs) {
+        const auto value = BenchFigure{run.run_name.str()}.sweep_value();
+        if (run.run_type == Run::RT_Iteration && !run.error_occurred && value) points.emplace_back(*value, run.GetAdjustedRealTime());
+    }
+    if (--to_come->second != 0) return;
+    const auto fit = fit_growth(points);
+    if (!fit || fit->relative_error > kWorstFit) return;
+    Run growth;
+    growth.run_name.function_name = family;
+    growth.family_index = last.family_index;
+    growth.per_family_instance_index = 0;
+    growth.run_type = Run::RT_Aggregate;
+    growth.aggregate_name = "BigO";
+    growth.repetitions = last.repetitions;
+    growth.repetition_index = Run::no_repetition_index;
+    growth.threads = last.threads;
+    growth.time_unit = last.time_unit;
+    growth.iterations = 0;
+    growth.report_big_o = true;
+    growth.complexity = library_name(fit->growth);
+    growth.real_accumulated_time = (fit->growth == Growth::Constant ? fit->fixed : fit->per) * 1e-9;
+    growth.cpu_accumulated_time = growth.real_accumulated_time;
+    growth.counters["fixed"] = fit->growth == Growth::Constant ? 0 : fit->fixed;
+    growth.counters["error_percent"] = fit->relative_error * 100;
+    runs.push_back(growth);
+}
+
 std::string BenchReporter::figure_of(const Run& run) const {
     if (run.report_big_o) {
-        const auto name = run.complexity == benchmark::o1         ? "(1)"
-                          : run.complexity == benchmark::oN       ? "N"
-                          : run.complexity == benchmark::oNSquared ? "N^2"
-                          : run.complexity == benchmark::oNCubed  ? "N^3"
-                          : run.complexity == benchmark::oLogN    ? "lgN"
-                          : run.complexity == benchmark::oNLogN   ? "NlgN"
-                                                                  : "?";
-        return fmt::format("{:.2f} {}", run.GetAdjustedRealTime(), name);
+        for (const auto growth : {Growth::Constant, Growth::Logarithmic, Growth::Linear, Growth::LinearLogarithmic, Growth::Quadratic}) {
+            if (library_name(growth) == run.complexity) return fmt::format("{:.2f} {}", run.GetAdjustedRealTime(), to_string(growth));
+        }
     }
-    if (run.report_rms) return fmt::format("{:.0f} %", run.GetAdjustedRealTime() * 100);
     return format_figure(run.GetAdjustedRealTime());
 }
 
@@ -77,8 +123,7 @@ void BenchReporter::PrintRunData(const Run& run) {
         fmt::print("{}\n", run.error_message);
         return;
     }
-    const bool is_fit = run.report_big_o || run.report_rms;
-    fmt::print("{:>{}} {:>10}", figure_of(run), kFigureWidth, is_fit ? "" : std::to_string(run.iterations));
+    fmt::print("{:>{}} {:>10}", figure_of(run), kFigureWidth, run.report_big_o ? "" : std::to_string(run.iterations));
     for (const auto& [name, counter] : run.counters) fmt::print("  {}={}", name, format_figure(counter.value));
     fmt::print("\n");
 }

@@ -8,6 +8,8 @@
 #include <map>
 #include <ostream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tools/bulkhead/bench_target.hpp"
 
@@ -15,7 +17,9 @@ namespace bulkhead::tool {
 
 class BenchReporter : public benchmark::ConsoleReporter {
   public:
-    BenchReporter(BenchUnit unit, const std::map<std::string, std::string>& context, std::ostream& json);
+    /// `items` are those that will run; the JSON is complete after Finalize.
+    BenchReporter(BenchUnit unit, const std::map<std::string, std::string>& context, const std::vector<BenchItem>& items,
+                  std::ostream& json);
 
     bool ReportContext(const Context& context) override;
     void ReportRuns(const std::vector<Run>& runs) override;
@@ -27,10 +31,15 @@ class BenchReporter : public benchmark::ConsoleReporter {
 
   private:
     std::string figure_of(const Run& run) const;
+    /// After the last run of a sweep, appends its fit as the library would.
+    void append_fit(std::vector<Run>& runs);
 
     BenchUnit unit_;
     std::map<std::string, std::string> our_context_;
     benchmark::JSONReporter json_;
+    /// Of each sweep: runs to come, and what came.
+    std::map<std::string, std::size_t> values_to_come_;
+    std::map<std::string, std::vector<std::pair<double, double>>> points_;
     std::size_t name_width_ = 0;
 };
 

@@ -39,8 +39,6 @@ void measure(benchmark::State& state, BenchTarget& target, const BenchItem& item
     for (const auto& [name, value] : result.counters) {
         state.counters[name] = static_cast<double>(value) / static_cast<double>(result.operations);
     }
-    // The library's fits know no size of 0.
-    if (has_sweep) state.SetComplexityN(std::max<std::int64_t>(1, static_cast<std::int64_t>(argument)));
 }
 
 void register_item(BenchTarget& target, const BenchItem& item, const BenchSelection& selection, unsigned& failed) {
@@ -54,7 +52,6 @@ void register_item(BenchTarget& target, const BenchItem& item, const BenchSelect
     if (item.argument.empty()) return;
     registered->ArgName(item.argument);
     for (const auto value : item.values) registered->Arg(static_cast<std::int64_t>(value));
-    if (item.values.size() >= 3) registered->Complexity(benchmark::oAuto);
 }
 
 }  // namespace
@@ -91,7 +88,7 @@ BenchRunResult run_benchmarks(BenchTarget& target, const std::vector<BenchItem>&
     for (const auto& item : selected) register_item(target, item, selection, result.failed);
 
     std::ostringstream json;
-    BenchReporter reporter(target.unit(), context, json);
+    BenchReporter reporter(target.unit(), context, selected, json);
     benchmark::RunSpecifiedBenchmarks(&reporter, ".");
     benchmark::Shutdown();
     result.json = json.str();
