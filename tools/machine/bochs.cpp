@@ -13,6 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tools/machine/error.hpp"
 #include "tools/machine/launch.hpp"
 #include "tools/machine/layout.hpp"
@@ -64,7 +66,9 @@ std::string bochs_configuration(const MachineOptions& options, const fs::path& d
     const auto line = [&text](std::string words) { text += words + "\n"; };
     line(fmt::format("cpu: model={}, count={}, ips=50000000, reset_on_triple_fault=0, ignore_bad_msrs={}", model,
                      options.cpus, options.forgive_unknown_msrs ? 1 : 0));
-    line(fmt::format("memory: guest={0}, host={0}", options.memory_bytes >> 20));
+    // Bochs keeps at most 2 GiB of the guest's memory in the host's; what is used beyond that would be swapped to a file.
+    const std::uint64_t memory_mib = options.memory_bytes >> 20;
+    line(fmt::format("memory: guest={}, host={}", memory_mib, std::min<std::uint64_t>(memory_mib, 2048)));
     line(fmt::format("romimage: file={}", bios.string()));
     line(fmt::format("vgaromimage: file={}", vga.string()));
     line("display_library: term");
