@@ -45,9 +45,12 @@ GuardVerdict judge_counts(const BenchCounts& baseline, const BenchCounts& limits
     }
     for (const auto& [name, limit] : limits) {
         const auto found = counted.find(name);
-        if (found == counted.end()) verdict.failures.push_back(name + ": has a limit, but is not counted");
-        else if (found->second > limit)
-            verdict.failures.push_back(fmt::format("{}: {}, above its limit of {}", name, format_figure(found->second), format_figure(limit)));
+        if (found == counted.end()) {
+            verdict.failures.push_back(name + ": has a limit, but is not counted");
+            continue;
+        }
+        verdict.figures.push_back(fmt::format("{}: {} instructions (limit {})", name, format_figure(found->second), format_figure(limit)));
+        if (found->second > limit) verdict.failures.push_back(verdict.figures.back());
     }
     return verdict;
 }

@@ -17,7 +17,8 @@ using BenchCounts = std::map<std::string, double>;
 
 struct GuardVerdict {
     std::vector<std::string> failures;  ///< a line each: what grew, is missing, is above its limit
-    std::vector<std::string> hints;     ///< what shrank or is new: refresh the baseline
+    std::vector<std::string> hints;     ///< what shrank: refresh the baseline
+    std::vector<std::string> figures;   ///< what has a limit, with it
 };
 
 /// How much more than its baseline a count may be: 2 % or 3, whichever is larger.

@@ -127,7 +127,7 @@ std::vector<Job> collect_jobs(const TestContext& context) {
     std::vector<Job> jobs;
     const bool wants_unit = context.options.exact_job.empty() || context.options.exact_job.starts_with("unit.");
     if (wants_unit) jobs = unit_jobs(context);
-    for (const auto collect : {system_jobs, scenario_jobs}) {
+    for (const auto collect : {system_jobs, bench_jobs, scenario_jobs}) {
         for (auto& job : collect(context)) jobs.push_back(std::move(job));
     }
     std::erase_if(jobs, [&](const Job& job) {

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host's half of ./bulkhead bench: what it makes of what the target says, of stored figures, and of growth.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tools/bulkhead/bench_figures.hpp"
+#include "tools/bulkhead/bench_fit.hpp"
+#include "tools/bulkhead/bench_guard.hpp"
+#include "tools/bulkhead/bench_plot.hpp"
+#include "tools/bulkhead/bench_protocol.hpp"
+#include "tools/bulkhead/bench_report.hpp"
+#include "tools/machine/error.hpp"
+
+using namespace bulkhead::tool;
+using testing::HasSubstr;
+using testing::Not;
+
+namespace {
+
+template <typename T>
+T parsed_as(std::string_view line) {
+    const auto parsed = parse_bench_line(line);
+    const auto* value = std::get_if<T>(&parsed);
+    EXPECT_NE(value, nullptr) << line;
+    return value != nullptr ? *value : T{};
+}
+
+bool is_nonsense(std::string_view line) { return std::holds_alternative<BenchNonsense>(parse_bench_line(line)); }
+
+constexpr const char* kJson = R"({
+  "context": {"platform": "qemu-svm", "unit": "instructions", "num_cpus": 2},
+  "benchmarks": [
+    {"name": "null_call", "run_type": "iteration", "iterations": 200, "real_time": 156.0, "cpu_time": 156.0},
+    {"name": "call/words:4", "run_type": "iteration", "iterations": 10, "real_time": 147.0, "time_unit": "ns"},
+    {"name": "call/words:64", "iterations": 10, "real_time": 542.5, "portal_calls": 1.0},
+    {"name": "call/words:256", "iterations": 10, "real_time": 734.0},
+    {"name": "call_BigO", "big_o": "N", "real_coefficient": 2.5, "cpu_coefficient": 2.5},
+    {"name": "two_cpus", "error_occurred": true, "error_message": "skipped: one CPU"}
+  ]})";
+
+BenchFigures example() { return parse_bench_figures(kJson, "example.json"); }
+
+}  // namespace
+
+TEST(BenchProtocol, ReadsEachKindOfLine) {
+    const auto ready = parsed_as<BenchReady>("bench ready 1 tsc_hz=1000000000 cpus=1 vendor=2 virtualization=2\r");
+    EXPECT_EQ(ready.version, 1u);
+    EXPECT_EQ(ready.tsc_hz, 1000000000u);
+    const auto item = parsed_as<BenchItem>("bench item call/one iterations=100 values=0,4,64 argument=words guarded=4 about=call and reply, a=b");
+    EXPECT_EQ(item.name, "call/one");
+    EXPECT_EQ(item.values, (std::vector<std::uint64_t>{0, 4, 64}));
+    EXPECT_EQ(item.about, "call and reply, a=b");
+    EXPECT_TRUE(item.guarded(4));
+    EXPECT_FALSE(item.guarded(64));
+    EXPECT_EQ(item.run_name(64), "call/one/words:64");
+    const auto result = parsed_as<BenchResult>("bench result vm/cpuid 0 operations=50 ticks=28900 portal_calls=50");
+    EXPECT_EQ(result.operations, 50u);
+    EXPECT_EQ(result.ticks, 28900u);
+    EXPECT_EQ(result.counters.at(0), (std::pair<std::string, std::uint64_t>{"portal_calls", 50}));
+    EXPECT_EQ(parsed_as<BenchSkip>("bench skip a/b 7 one CPU, alas").reason, "one CPU, alas");
+    EXPECT_EQ(parsed_as<BenchError>("bench error a/b 7 map: overlap").argument, 7u);
+    EXPECT_EQ(parsed_as<BenchError>("bench fatal no ports").why, "no ports");
+    static_cast<void>(parsed_as<BenchEnd>("bench end"));
+}
+
+TEST(BenchProtocol, AnItemWithoutSweepHasItsOwnName) {
+    const auto item = parsed_as<BenchItem>("bench item null_call iterations=9 values=0 about=x");
+    EXPECT_EQ(item.run_name(0), "null_call");
+    EXPECT_FALSE(item.guarded(0));
+}
+
+TEST(BenchProtocol, LeavesOtherLinesAlone) {
+    for (const auto* line : {"", "bulkhead: system halted (status 0)", "[init] bench end", "benchmark end", "bench"})
+        EXPECT_TRUE(std::holds_alternative<std::monostate>(parse_bench_line(line))) << line;
+}
+
+TEST(BenchProtocol, RecognisesNonsense) {
+    for (const auto* line : {"bench ", "bench end now", "bench sing", "bench ready", "bench ready x", "bench ready 1 cpus",
+                             "bench ready 1 cpus=-1", "bench item", "bench item a", "bench item a values=0",
+                             "bench item a iterations=1 values=", "bench item a iterations=1 values=1,,2",
+                             "bench item a iterations=0 values=1", "bench item a iterations=1 values=1 =2 about=",
+                             "bench result a", "bench result a 0", "bench result a 0 ticks=5",
+                             "bench result a 0 operations=0 ticks=5", "bench result a 0 operations=1",
+                             "bench result a x operations=1 ticks=1", "bench result a 0 operations=1 ticks=99999999999999999999",
+                             "bench skip a", "bench skip a b", "bench error a"})
+        EXPECT_TRUE(is_nonsense(line)) << line;
+}
+
+TEST(BenchProtocol, SurvivesGarbage) {
+    std::mt19937 random(7);
+    const std::string alphabet = "bench result item ready skip=,0123456789 \t\r\xff";
+    for (int round = 0; round < 20000; ++round) {
+        std::string line = round % 2 == 0 ? "bench " : "";
+        const auto size = random() % 60;
+        for (std::size_t i = 0; i < size; ++i) line += alphabet[random() % alphabet.size()];
+        const auto parsed = parse_bench_line(line);
+        const auto* result = std::get_if<BenchResult>(&parsed);
+        EXPECT_TRUE(result == nullptr || result->operations != 0) << line;
+        const auto* item = std::get_if<BenchItem>(&parsed);
+        EXPECT_TRUE(item == nullptr || !item->values.empty()) << line;
+    }
+}
+
+TEST(BenchFigures, ReadsGoogleBenchmarksJson) {
+    const auto figures = example();
+    EXPECT_EQ(figures.text("unit"), "instructions");
+    EXPECT_EQ(figures.text("num_cpus"), "");
+    ASSERT_NE(figures.find("call/words:64"), nullptr);
+    EXPECT_EQ(figures.find("call/words:64")->value, 542.5);
+    EXPECT_EQ(figures.find("call/words:64")->counters.at("portal_calls"), 1);
+    EXPECT_EQ(figures.find("call_BigO")->complexity, "N");
+    EXPECT_EQ(figures.find("two_cpus")->skipped, "skipped: one CPU");
+}
+
+TEST(BenchFigures, TakesNamesApart) {
+    const BenchFigure sweep{"call/one/words:64"};
+    EXPECT_EQ(sweep.family(), "call/one");
+    EXPECT_EQ(sweep.argument(), "words");
+    EXPECT_EQ(sweep.sweep_value(), 64);
+    const BenchFigure plain{"vm/cpuid"};
+    EXPECT_EQ(plain.family(), "vm/cpuid");
+    EXPECT_EQ(plain.argument(), "");
+    EXPECT_FALSE(plain.sweep_value());
+}
+
+TEST(BenchFigures, RefusesWhatIsNone) {
+    for (const auto* text : {"", "{", "[]", "7", "{}", R"({"benchmarks": 3})", R"({"benchmarks": [{}]})",
+                             R"({"benchmarks": [7]})", R"({"benchmarks": [{"name": 3}]})",
+                             R"({"benchmarks": [{"name": "a", "real_time": "fast"}]})"}) {
+        EXPECT_THROW(static_cast<void>(parse_bench_figures(text, "x.json")), Error) << text;
+    }
+    EXPECT_THROW(static_cast<void>(load_bench_figures("/nonexistent/figures.json")), Error);
+}
+
+TEST(BenchFigures, ComparesInPercent) {
+    auto now = example();
+    now.figures[0].value = 171.6;
+    now.figures[1].name = "other";
+    const auto table = compare_bench_figures(example(), now);
+    EXPECT_THAT(table, HasSubstr("+10.0 %"));
+    EXPECT_THAT(table, HasSubstr("="));
+    EXPECT_THAT(table, HasSubstr("new"));
+    EXPECT_THAT(table, HasSubstr("not run"));
+    EXPECT_THAT(table, Not(HasSubstr("BigO")));
+    now.context["unit"] = "nanoseconds";
+    EXPECT_THROW(static_cast<void>(compare_bench_figures(example(), now)), Error);
+}
+
+TEST(BenchFit, FindsTheGrowth) {
+    const auto growth = [](auto cost) {
+        std::vector<std::pair<double, double>> points;
+        for (const double size : {1.0, 10.0, 100.0, 1000.0}) points.emplace_back(size, cost(size));
+        return fit_growth(points).value();
+    };
+    EXPECT_EQ(growth([](double) { return 148.2; }).growth, Growth::Constant);
+    const auto linear = growth([](double n) { return 500 + 18 * n; });
+    EXPECT_EQ(linear.growth, Growth::Linear);
+    EXPECT_NEAR(linear.per, 18, 1e-6);
+    EXPECT_NEAR(linear.fixed, 500, 1e-3);
+    EXPECT_LT(linear.relative_error, 1e-6);
+    EXPECT_EQ(growth([](double n) { return 5 * n * n; }).growth, Growth::Quadratic);
+    EXPECT_EQ(growth([](double n) { return 1000 - n / 2; }).growth, Growth::Constant);
+}
+
+TEST(BenchFit, NeedsThreeSizes) {
+    EXPECT_FALSE(fit_growth({}));
+    EXPECT_FALSE(fit_growth({{1, 5}, {2, 6}}));
+    EXPECT_FALSE(fit_growth({{0, 5}, {1, 5}, {2, 6}}));
+    EXPECT_TRUE(fit_growth({{0, 5}, {4, 5}, {8, 6}}));
+}
+
+TEST(BenchGuard, AllowsTwoPercentOrThree) {
+    EXPECT_EQ(guard_tolerance(100), 3);
+    EXPECT_EQ(guard_tolerance(1000), 20);
+    const BenchCounts baseline{{"small", 100}, {"large", 1000}};
+    EXPECT_TRUE(judge_counts(baseline, {}, {{"small", 103}, {"large", 1020}}).failures.empty());
+    const auto verdict = judge_counts(baseline, {}, {{"small", 103.5}, {"large", 1021}});
+    ASSERT_EQ(verdict.failures.size(), 2u);
+    EXPECT_THAT(verdict.failures[0], HasSubstr("large"));
+    EXPECT_THAT(verdict.failures[1], HasSubstr("+3.5 %"));
+}
+
+TEST(BenchGuard, AShrinkPassesWithAHint) {
+    const auto verdict = judge_counts({{"a", 100}}, {}, {{"a", 90}});
+    EXPECT_TRUE(verdict.failures.empty());
+    EXPECT_EQ(verdict.hints.size(), 1u);
+}
+
+TEST(BenchGuard, MissesNothing) {
+    EXPECT_EQ(judge_counts({{"a", 100}}, {}, {}).failures.size(), 1u);
+    EXPECT_EQ(judge_counts({}, {}, {{"a", 100}}).failures.size(), 1u);
+    EXPECT_EQ(judge_counts({}, {{"a", 160}}, {}).failures.size(), 1u);
+}
+
+TEST(BenchGuard, ALimitHoldsWhateverTheBaselineSays) {
+    const auto verdict = judge_counts({{"a", 160}}, {{"a", 160}}, {{"a", 160}});
+    EXPECT_TRUE(verdict.failures.empty());
+    EXPECT_EQ(verdict.figures, std::vector<std::string>{"a: 160 instructions (limit 160)"});
+    EXPECT_EQ(judge_counts({{"a", 161}}, {{"a", 160}}, {{"a", 161}}).failures.size(), 1u);
+}
+
+TEST(BenchGuard, WritesWhatItReads) {
+    const BenchCounts counts{{"a", 147}, {"b/words:4", 1398.7}};
+    EXPECT_EQ(parse_counts(format_counts(counts, "qemu-svm"), "figures", "f"), counts);
+    for (const auto* text : {"", "{}", R"({"figures": []})", R"({"figures": {"a": "b"}})"})
+        EXPECT_THROW(static_cast<void>(parse_counts(text, "figures", "f")), Error) << text;
+}
+
+TEST(BenchReport, HoldsFiguresPlotsAndHowTheyWereTaken) {
+    const std::vector<BenchItem> items{{"call", "words", {4, 64, 256}, 10, {}, "call <and> reply"}};
+    const auto html = report_html({example()}, items);
+    EXPECT_THAT(html, HasSubstr("<td class='n'>542.5 (1 portal calls)</td>"));
+    EXPECT_THAT(html, HasSubstr("skipped: one CPU"));
+    EXPECT_THAT(html, HasSubstr("<svg"));
+    EXPECT_THAT(html, HasSubstr("call &lt;and&gt; reply"));
+    EXPECT_THAT(html, HasSubstr("O(N)"));
+    EXPECT_THAT(html, Not(HasSubstr("http")));
+    const auto markdown = report_markdown({example()}, items);
+    EXPECT_THAT(markdown, HasSubstr("| `null_call` | 156 |"));
+    EXPECT_THAT(markdown, HasSubstr("instructions"));
+}
+
+TEST(BenchPlot, DrawsNothingWithoutPoints) {
+    EXPECT_EQ(render_svg({"t", "x", "y", {}}), "");
+    EXPECT_EQ(render_svg({"t", "x", "y", {{"s", {}}}}), "");
+    const auto svg = render_svg({"t<", "x", "y", {{"s", {{1, 5}, {1000, 50}}}}});
+    EXPECT_THAT(svg, HasSubstr("polyline"));
+    EXPECT_THAT(svg, HasSubstr("t&lt;"));
+    EXPECT_THAT(svg, Not(HasSubstr("nan")));
+    EXPECT_THAT(render_svg({"t", "x", "y", {{"s", {{0, 0}}}}}), Not(HasSubstr("nan")));
+}
