@@ -119,7 +119,7 @@ const BootInformation& boot_information() { return information; }
 
 extern "C" [[noreturn]] void kernel_main(uint64_t multiboot_address) {
     DebugUart::initialize();
-    log("bulkhead: starting");
+    log("bulkhead: starting at tick {}", read_tsc());
     detect_cpu_features();
     patch_user_access();
     build_interrupt_table();

@@ -7,6 +7,7 @@
 #include "runtime/address_space.hpp"
 #include "runtime/program.hpp"
 #include "runtime/time.hpp"
+#include "servers/init/say.hpp"
 
 namespace bulkhead::init {
 namespace {
@@ -56,6 +57,13 @@ void Component::stop(MemoryPool& memory) {
     box().fault.clear();
     box().exit.clear();
     box().vm_end.clear();
+}
+
+void Component::log_memory() const {
+    const uint64_t own_bytes = image_.size_bytes + heap_.size_bytes + state_.size_bytes;
+    const uint64_t quota = record().quota_pages;
+    say("{}: memory: {} KiB of its own, {} of {} kernel pages", name(), own_bytes >> 10,
+        quota - runtime::Domain{child_.domain()}.free_quota_pages().value_or(quota), quota);
 }
 
 Outcome Component::build(Resources& resources, VirtualMachine* vm) {

@@ -40,6 +40,9 @@ class Component {
     /// Destroys the domain and all it owns.
     void stop(MemoryPool& memory);
 
+    /// Says in the log what memory it has, and what of its quota is used.
+    void log_memory() const;
+
     bool running() const { return running_; }
     uint32_t index() const { return index_; }
     uint32_t generation() const { return generation_; }

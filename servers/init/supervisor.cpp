@@ -83,6 +83,7 @@ void Supervisor::start_vm(uint32_t index) {
         if (!name.empty() && resources_.modules.entry(name) == nullptr)
             say("vm {}: there is no boot module {}", vm.name(), name);
     }
+    say("vm {}: making it, tick {}", vm.name(), runtime::now_ticks());
     const Outcome made = vm.create(resources_.memory);
     if (!made.ok()) {
         say_problem("vm ", vm.name(), made.error());
@@ -130,7 +131,11 @@ void Supervisor::vm_ended(uint32_t index, VmEnd end) {
                             : end == VmEnd::Reset  ? record.on_reset
                                                    : record.on_failure;
     Component& monitor = components_[record.monitor];
-    if (monitor.running()) stop(monitor);
+    vm.log_memory();
+    if (monitor.running()) {
+        monitor.log_memory();
+        stop(monitor);
+    }
     vm.destroy(resources_.memory);
     if (policy == VmPolicy::Restart) {
         restart_vm(index);
@@ -353,7 +358,19 @@ Component* Supervisor::next_to_stop() {
     return nullptr;
 }
 
+/// What is left besides the machines, which spoke when they ended. Init's own quota is the kernel's whole pool.
+void Supervisor::log_memory() const {
+    for (const Component& component : components_) {
+        if (component.running()) component.log_memory();
+    }
+    const uint64_t pool = resources_.root.quota_pages;
+    say("memory: {} of {} kernel pages in use or promised, {} MiB of RAM free",
+        pool - runtime::Domain{runtime::self}.free_quota_pages().value_or(pool), pool,
+        resources_.memory.free_bytes() >> 20);
+}
+
 void Supervisor::halt(uint8_t status) {
+    log_memory();
     say("halting the machine, status {}", status);
     while (Component* component = next_to_stop()) {
         static_cast<void>(runtime::invoke(abi::Signal{component->watcher, component->stop_bits}));

@@ -68,6 +68,7 @@ class Supervisor {
 
     // The end.
     [[noreturn]] void halt(uint8_t status);
+    void log_memory() const;
     Component* next_to_stop();
     bool has_unstopped_client(const Component& component) const;
 

@@ -5,6 +5,7 @@
 
 #include "runtime/program.hpp"
 #include "runtime/time.hpp"
+#include "servers/init/say.hpp"
 
 namespace bulkhead::init {
 namespace {
@@ -73,6 +74,13 @@ Outcome VirtualMachine::build_vcpu(uint32_t index) {
                                   target.vcpu.selector(), record_->priority, runtime::ns_to_ticks(record_->budget_ns),
                                   runtime::ns_to_ticks(record_->period_ns), guest_.selector()));
     return {};
+}
+
+void VirtualMachine::log_memory() const {
+    const uint64_t quota = record_->quota_pages;
+    say("vm {}: memory: {} KiB of RAM, {} KiB of device state, {} of {} kernel pages", name(),
+        record_->memory_bytes >> 10, device_state_.size_bytes >> 10,
+        quota - guest_.free_quota_pages().value_or(quota), quota);
 }
 
 void VirtualMachine::destroy(MemoryPool& memory) {

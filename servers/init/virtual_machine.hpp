@@ -25,6 +25,8 @@ class VirtualMachine {
     /// Makes the guest domain and all it owns. On failure nothing is left.
     Outcome create(MemoryPool& memory);
     void destroy(MemoryPool& memory);
+    /// Says in the log what memory it has, and what of its quota is used.
+    void log_memory() const;
     bool exists() const { return static_cast<bool>(guest_); }
 
     /// Gives a fresh monitor domain its capabilities and mappings, and describes them in `information`.

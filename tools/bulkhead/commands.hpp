@@ -20,6 +20,7 @@ void add_bench_command(CLI::App& app, Action& action);
 void add_build_command(CLI::App& app, Action& action);
 void add_check_command(CLI::App& app, Action& action);
 void add_symbolize_command(CLI::App& app, Action& action);
+void add_compare_command(CLI::App& app, Action& action);
 
 /// Platforms by name, for options named --on.
 [[nodiscard]] std::map<std::string, Platform> platform_names();

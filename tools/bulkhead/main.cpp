@@ -17,6 +17,7 @@ int main(int argc, char** argv) {
     add_build_command(app, action);
     add_check_command(app, action);
     add_symbolize_command(app, action);
+    add_compare_command(app, action);
     try {
         app.parse(argc, argv);
         return action();

@@ -22,22 +22,13 @@ struct PreparedRun {
     std::string exec_token;
 };
 
-/// The initramfs archive that makes the guest's /init run `command`.
-std::string exec_archive(const std::string& command, const std::string& token) {
-    CpioArchive archive;
-    archive.add_directory("bulkhead");
-    archive.add_file("bulkhead/exec", command);
-    archive.add_file("bulkhead/token", token);
-    return std::move(archive).finish();
-}
-
 /// Gives the first guest an initrd of its own that ends in the archive with the command.
 CompiledSystem compile_with_command(const Layout& layout, const SystemRequest& request, const fs::path& work,
                                     const std::string& token) {
     const auto system = compile_system(request.manifest, request.overrides);
     if (system.first_initrd.empty()) throw Error("--exec needs a manifest whose first virtual machine has an initrd");
     const auto initrd = guest_file(layout, system.first_initrd, fs::absolute(request.manifest).parent_path());
-    write_file(work / "initrd", join_archives(read_file(initrd), exec_archive(*request.exec_command, token)));
+    write_file(work / "initrd", initrd_with_command(read_file(initrd), request, token));
     auto overrides = request.overrides;
     overrides.initrd = work / "initrd";
     return compile_system(request.manifest, overrides);
@@ -86,12 +77,22 @@ PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path&
     run.machine.cpus = system.machine_cpus;
     run.machine.memory_bytes = request.real_memory_bytes != 0 ? request.real_memory_bytes : system.machine_memory_bytes;
     run.machine.cpu_model = request.cpu_model;
+    run.machine.counted = request.counted && request.platform == Platform::QemuSvm;
     run.machine.uefi = request.uefi;
     run.machine.wait_for_gdb = request.wait_for_gdb;
     return run;
 }
 
 }  // namespace
+
+std::string initrd_with_command(std::string initrd, const SystemRequest& request, const std::string& token) {
+    CpioArchive archive;
+    archive.add_directory("bulkhead");
+    archive.add_file("bulkhead/exec", request.exec_command.value_or(""));
+    archive.add_file("bulkhead/token", token);
+    for (const auto& [name, file] : request.exec_programs) archive.add_file("bulkhead/" + name, read_file(file), 0755);
+    return join_archives(std::move(initrd), std::move(archive).finish());
+}
 
 fs::path default_manifest(const Layout& layout) { return layout.source / "tools" / "systems" / "default.toml"; }
 
@@ -105,12 +106,17 @@ SessionResult run_system(const Layout& layout, const SystemRequest& request, con
     return plain_session(machine, log, limit, output);
 }
 
+void build_program_image(const Layout& layout, const std::string& program, const std::string& kernel_arguments,
+                         const fs::path& image, const fs::path& work_directory) {
+    BootImage content{layout.kernel(), "console=com1 " + kernel_arguments, {}};
+    if (program != "none") content.modules.push_back({"init", layout.program(program)});
+    build_iso(content, image, work_directory);
+}
+
 SessionResult run_program(const Layout& layout, const std::string& program, const SystemRequest& request,
                           const fs::path& log_file, std::chrono::seconds limit,
                           const std::function<void(std::string_view)>& output) {
     const TemporaryDirectory work;
-    BootImage image{layout.kernel(), "console=com1 " + request.kernel_arguments, {}};
-    if (program != "none") image.modules.push_back({"init", layout.program(program)});
     MachineOptions options;
     options.platform = request.platform;
     options.cpus = request.overrides.machine_cpus.value_or(request.overrides.cpus.value_or(1));
@@ -119,7 +125,8 @@ SessionResult run_program(const Layout& layout, const std::string& program, cons
     options.work_directory = work.path();
     options.uefi = request.uefi;
     options.wait_for_gdb = request.wait_for_gdb;
-    build_iso(image, options.image, work.path());
+    options.counted = request.counted && request.platform == Platform::QemuSvm;
+    build_program_image(layout, program, request.kernel_arguments, options.image, work.path());
     RunLog log(log_file);
     auto machine = start_machine(layout, options);
     return plain_session(machine, log, limit, output);

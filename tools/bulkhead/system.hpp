@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -20,7 +21,9 @@ struct SystemRequest {
     Platform platform = Platform::QemuSvm;
     ManifestOverrides overrides = {};
     std::optional<std::string> exec_command = {};
+    std::map<std::string, std::filesystem::path> exec_programs = {};  ///< by name in the guest's /bulkhead, for --exec
     std::string kernel_arguments = {};               ///< appended to Bulkhead's command line
+    bool counted = false;                            ///< see MachineOptions
     bool uefi = false;
     bool wait_for_gdb = false;
     // What a test does to a system:
@@ -33,11 +36,19 @@ struct SystemRequest {
 /// The manifest used when none is named.
 [[nodiscard]] std::filesystem::path default_manifest(const Layout& layout);
 
+/// A guest's initrd with an archive behind it that makes the guest's /init run `command` between markers that have
+/// `token` in them.
+[[nodiscard]] std::string initrd_with_command(std::string initrd, const SystemRequest& request, const std::string& token);
+
 /// Builds the image, starts the machine and runs it: one command in the guest when the request has one, else to
 /// the end of the system. The log of the run goes to `log_file`.
 [[nodiscard]] SessionResult run_system(const Layout& layout, const SystemRequest& request,
                                        const std::filesystem::path& log_file, std::chrono::seconds limit,
                                        const std::function<void(std::string_view)>& output);
+
+/// Makes the boot image of the kernel with one program of the build as its root task ("none": without any).
+void build_program_image(const Layout& layout, const std::string& program, const std::string& kernel_arguments,
+                         const std::filesystem::path& image, const std::filesystem::path& work_directory);
 
 /// Boots the kernel with one program of the build as its root task ("none": without any), the way a system test
 /// runs; everything it prints goes to `output`.

@@ -68,7 +68,7 @@ class Monitor {
                    {outside_, time_, log_, processor_}},
           console_{machine_, lock_} {}
 
-    [[noreturn]] void run() {
+    [[noreturn]] void run(uint64_t start_ticks) {
         wake_ = runtime::Notification::create().unwrap("the quota of a monitor has room for a notification");
         outside_.set_wake(wake_);
         for (unsigned index = 0; index < information_.vcpu_count; ++index) {
@@ -80,6 +80,8 @@ class Monitor {
             runtime::log("going on with a machine that was started before");
         } else {
             power_on();
+            // With the time-stamp counter as the guest has it, the timeline of a boot (docs/reference/boot.md).
+            runtime::log("started at tick {}, the guest at tick {}", start_ticks, runtime::now_ticks());
         }
         for (unsigned index = 0; index < information_.vcpu_count; ++index) bind(index);
         serve();
@@ -219,6 +221,7 @@ namespace bulkhead {
 
 int program_main(const protocol::StartupInformation& startup) {
     using namespace vmm;
+    const uint64_t start_ticks = runtime::now_ticks();
     const auto& information = *reinterpret_cast<const protocol::VmInformation*>(VmPlace::information);
     if (const char* problem = check(information)) {
         runtime::log("{}", problem);
@@ -238,7 +241,7 @@ int program_main(const protocol::StartupInformation& startup) {
             reinterpret_cast<volatile uint32_t*>(VmPlace::vcpu_state(index) + abi::virtual_apic_page_offset);
     }
     monitor.emplace(information, startup, guest_memory, apic_pages);
-    monitor->run();
+    monitor->run(start_ticks);
 }
 
 }  // namespace bulkhead

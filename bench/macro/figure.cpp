@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/macro/figure.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+namespace bulkhead::bench {
+
+std::string google_json(const std::vector<Figure>& figures, const std::string& platform) {
+    nlohmann::ordered_json json;
+    json["context"] = {{"date", fmt::format("{:%Y-%m-%dT%H:%M:%S%z}", fmt::localtime(std::time(nullptr)))},
+                       {"executable", "bulkhead"},
+                       {"num_cpus", 1},
+                       {"platform", platform},
+                       {"library_build_type", "release"}};
+    json["benchmarks"] = nlohmann::ordered_json::array();
+    for (const auto& figure : figures) {
+        nlohmann::ordered_json entry{{"name", figure.name},       {"run_name", figure.name},
+                                     {"run_type", "iteration"},   {"repetitions", 1},
+                                     {"repetition_index", 0},     {"threads", 1},
+                                     {"iterations", figure.iterations}, {"real_time", figure.value},
+                                     {"cpu_time", figure.value},  {"time_unit", "ns"},
+                                     {"label", figure.unit}};
+        for (const auto& [name, value] : figure.counters) entry[name] = value;
+        json["benchmarks"].push_back(std::move(entry));
+    }
+    return json.dump(2) + "\n";
+}
+
+std::string MarkdownTable::text() const {
+    std::vector<std::size_t> widths(rows_.front().size(), 3);
+    for (const auto& row : rows_) {
+        for (std::size_t column = 0; column < row.size() && column < widths.size(); ++column) {
+            widths[column] = std::max(widths[column], row[column].size());
+        }
+    }
+    std::string result;
+    for (std::size_t index = 0; index < rows_.size(); ++index) {
+        for (std::size_t column = 0; column < widths.size(); ++column) {
+            const std::string cell = column < rows_[index].size() ? rows_[index][column] : "";
+            result += column == 0 ? fmt::format("| {:<{}} ", cell, widths[column]) : fmt::format("| {:>{}} ", cell, widths[column]);
+        }
+        result += "|\n";
+        if (index != 0) continue;
+        for (std::size_t column = 0; column < widths.size(); ++column) {
+            result += column == 0 ? fmt::format("|{:-<{}}", "", widths[column] + 2) : fmt::format("|{:->{}}", ":", widths[column] + 2);
+        }
+        result += "|\n";
+    }
+    return result;
+}
+
+std::string grouped(std::uint64_t value) {
+    std::string digits = std::to_string(value);
+    for (std::size_t place = digits.size(); place > 3;) {
+        place -= 3;
+        digits.insert(place, ",");
+    }
+    return digits;
+}
+
+}  // namespace bulkhead::bench

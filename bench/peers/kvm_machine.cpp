@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/peers/kvm_machine.hpp"
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "bench/peers/ticks.hpp"
+
+extern "C" const uint8_t guest_loops_start[];
+extern "C" const uint8_t guest_loops_end[];
+
+namespace bulkhead::peers {
+
+using bench::LoopOrders;
+using bench::LoopPlace;
+using bench::LoopResults;
+
+namespace {
+
+constexpr uint64_t kRamBytes = 2 << 20;
+constexpr uint64_t kGdt = 0x500;
+constexpr uint64_t kStackTop = 0x9000;
+constexpr uint64_t kPageTables = 0x10000;
+constexpr unsigned kInterruptLine = 5;
+
+int request(int file, unsigned long number, unsigned long argument, const char* what) {
+    const int result = ::ioctl(file, number, argument);
+    if (result < 0) fail("KVM refuses to %s", what);
+    return result;
+}
+
+template <typename T>
+int request(int file, unsigned long number, T* argument, const char* what) {
+    return request(file, number, reinterpret_cast<unsigned long>(argument), what);
+}
+
+kvm_segment flat_segment(uint16_t selector, uint8_t type, bool code) {
+    kvm_segment segment{};
+    segment.selector = selector;
+    segment.limit = ~0u;
+    segment.type = type;
+    segment.present = 1;
+    segment.s = 1;
+    segment.g = 1;
+    segment.l = code ? 1 : 0;
+    segment.db = code ? 0 : 1;
+    return segment;
+}
+
+}  // namespace
+
+KvmMachine::KvmMachine() {
+    kvm_ = ::open("/dev/kvm", O_RDWR | O_CLOEXEC);
+    if (kvm_ < 0) fail("cannot open /dev/kvm");
+    vm_ = request(kvm_, KVM_CREATE_VM, 0ul, "make a machine");
+    request(vm_, KVM_SET_TSS_ADDR, 0xfffbd000ul, "place its TSS");
+    request(vm_, KVM_CREATE_IRQCHIP, 0ul, "make interrupt controllers");
+    create_memory();
+    create_cpu();
+    set_start_state();
+}
+
+void KvmMachine::create_memory() {
+    void* memory = ::mmap(nullptr, kRamBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED) fail("no memory for the guest");
+    ram_ = static_cast<std::byte*>(memory);
+    kvm_userspace_memory_region region{};
+    region.memory_size = kRamBytes;
+    region.userspace_addr = reinterpret_cast<uint64_t>(memory);
+    request(vm_, KVM_SET_USER_MEMORY_REGION, &region, "give it memory");
+
+    std::memcpy(ram_ + LoopPlace::image, guest_loops_start, static_cast<size_t>(guest_loops_end - guest_loops_start));
+    // The first GiB in large pages, one to one.
+    constexpr uint64_t present_writable = 3;
+    constexpr uint64_t large = 0x80;
+    ram_at<uint64_t>(kPageTables) = (kPageTables + 0x1000) | present_writable;
+    ram_at<uint64_t>(kPageTables + 0x1000) = (kPageTables + 0x2000) | present_writable;
+    for (uint64_t i = 0; i < 512; ++i) ram_at<uint64_t>(kPageTables + 0x2000 + i * 8) = i << 21 | large | present_writable;
+    ram_at<uint64_t>(kGdt + 8) = 0x00af'9b00'0000'ffff;
+    ram_at<uint64_t>(kGdt + 16) = 0x00cf'9300'0000'ffff;
+}
+
+void KvmMachine::create_cpu() {
+    cpu_ = request(vm_, KVM_CREATE_VCPU, 0ul, "make a CPU");
+    const int size = request(kvm_, KVM_GET_VCPU_MMAP_SIZE, 0ul, "tell a CPU's size");
+    void* shared = ::mmap(nullptr, static_cast<size_t>(size), PROT_READ | PROT_WRITE, MAP_SHARED, cpu_, 0);
+    if (shared == MAP_FAILED) fail("cannot map the CPU");
+    run_ = static_cast<kvm_run*>(shared);
+
+    // All that KVM supports, as most monitors do.
+    constexpr unsigned kEntries = 256;
+    std::vector<std::byte> bytes(sizeof(kvm_cpuid2) + kEntries * sizeof(kvm_cpuid_entry2));
+    auto* cpuid = reinterpret_cast<kvm_cpuid2*>(bytes.data());
+    cpuid->nent = kEntries;
+    request(kvm_, KVM_GET_SUPPORTED_CPUID, cpuid, "tell what CPUID it supports");
+    request(cpu_, KVM_SET_CPUID2, cpuid, "take its own CPUID");
+}
+
+void KvmMachine::set_start_state() {
+    kvm_sregs system{};
+    request(cpu_, KVM_GET_SREGS, &system, "show the CPU's state");
+    system.cs = flat_segment(8, 0xb, true);
+    system.ss = system.ds = system.es = system.fs = system.gs = flat_segment(16, 0x3, false);
+    system.gdt.base = kGdt;
+    system.gdt.limit = 23;
+    system.cr0 = 0x80000033;
+    system.cr3 = kPageTables;
+    system.cr4 = 0x20;
+    system.efer = 0x500;
+    request(cpu_, KVM_SET_SREGS, &system, "take the CPU's state");
+    kvm_regs registers{};
+    registers.rip = LoopPlace::image;
+    registers.rsp = kStackTop;
+    registers.rflags = 2;
+    request(cpu_, KVM_SET_REGS, &registers, "take the CPU's registers");
+}
+
+LoopResults KvmMachine::run(bench::LoopOperation operation, uint32_t rounds) {
+    ram_at<LoopOrders>(LoopOrders::address) = {static_cast<uint32_t>(operation), rounds};
+    for (;;) {
+        if (::ioctl(cpu_, KVM_RUN, 0) < 0) {
+            if (errno == EINTR) continue;
+            fail("the guest does not run");
+        }
+        if (run_->exit_reason == KVM_EXIT_IO) {
+            if (run_->io.port == LoopPlace::finish_port) return ram_at<LoopResults>(LoopResults::address);
+        } else if (run_->exit_reason != KVM_EXIT_MMIO) {
+            errno = EPROTO;
+            fail("the guest ended with KVM's exit %u", run_->exit_reason);
+        }
+    }
+}
+
+void KvmMachine::connect_doorbell(uint64_t address, bool port, int event) {
+    kvm_ioeventfd doorbell{};
+    doorbell.addr = address;
+    doorbell.len = port ? 1 : 4;
+    doorbell.fd = event;
+    doorbell.flags = port ? 1u << kvm_ioeventfd_flag_nr_pio : 0;
+    request(vm_, KVM_IOEVENTFD, &doorbell, "connect a doorbell");
+}
+
+void KvmMachine::connect_interrupt(uint8_t vector, int event) {
+    std::vector<std::byte> bytes(sizeof(kvm_irq_routing) + sizeof(kvm_irq_routing_entry));
+    auto* routing = reinterpret_cast<kvm_irq_routing*>(bytes.data());
+    routing->nr = 1;
+    routing->entries[0].gsi = kInterruptLine;
+    routing->entries[0].type = KVM_IRQ_ROUTING_MSI;
+    routing->entries[0].u.msi.address_lo = 0xfee00000;
+    routing->entries[0].u.msi.data = vector;
+    request(vm_, KVM_SET_GSI_ROUTING, routing, "route an interrupt");
+    kvm_irqfd interrupt{};
+    interrupt.fd = static_cast<uint32_t>(event);
+    interrupt.gsi = kInterruptLine;
+    request(vm_, KVM_IRQFD, &interrupt, "connect an interrupt");
+}
+
+}  // namespace bulkhead::peers

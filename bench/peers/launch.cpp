@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs one command in a rig's Linux and says when what happened, by the time-stamp counter:
+//
+//   launch NAME [--with FILE]... -- COMMAND...
+//
+// The command's standard output is passed on, line by line. A line that starts with '@' is what this program waits
+// for: it is printed with the time at which it was there and, after that, the counters of KVM's machines and the
+// files named with --with (histograms of the kernel's tracer). NAME marks every line, so that one log holds many runs.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <string>
+
+#include "bench/peers/ticks.hpp"
+
+namespace bulkhead::peers {
+namespace {
+
+constexpr const char* kCounters = "/sys/kernel/debug/kvm";
+
+struct Options {
+    const char* name = nullptr;
+    std::vector<std::string> files;
+    char** command = nullptr;
+};
+
+Options parse(int count, char** arguments) {
+    Options options;
+    if (count > 1) options.name = arguments[1];
+    int index = 2;
+    while (index + 1 < count && std::strcmp(arguments[index], "--with") == 0) {
+        options.files.emplace_back(arguments[index + 1]);
+        index += 2;
+    }
+    if (index + 1 < count && std::strcmp(arguments[index], "--") == 0) options.command = arguments + index + 1;
+    if (options.name == nullptr || options.command == nullptr) {
+        std::printf("@error usage: launch NAME [--with FILE]... -- COMMAND...\n");
+        std::exit(2);
+    }
+    return options;
+}
+
+std::vector<std::string> names_in(const std::string& directory) {
+    std::vector<std::string> names;
+    DIR* open = ::opendir(directory.c_str());
+    if (open == nullptr) return names;
+    while (const dirent* entry = ::readdir(open)) {
+        if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+    }
+    ::closedir(open);
+    return names;
+}
+
+/// The first word of a file, or nothing if it cannot be read.
+std::string first_word(const std::string& file) {
+    std::ifstream stream(file);
+    std::string word;
+    stream >> word;
+    return word;
+}
+
+/// KVM's counters over all machines, and for each machine the offset of its first CPU's time-stamp counter.
+void print_counters(const Options& options) {
+    std::string line;
+    for (const auto& name : names_in(kCounters)) {
+        const std::string path = std::string(kCounters) + "/" + name;
+        const std::string value = first_word(path);
+        if (!value.empty() && value != "0") line += " " + name + "=" + value;
+        const std::string offset = first_word(path + "/vcpu0/tsc-offset");
+        if (!offset.empty()) line += " tsc-offset=" + offset;
+    }
+    if (!line.empty()) std::printf("@ %s counters%s\n", options.name, line.c_str());
+}
+
+void print_files(const Options& options) {
+    for (const auto& file : options.files) {
+        std::ifstream stream(file);
+        for (std::string line; std::getline(stream, line);) {
+            if (!line.empty() && line[0] != '#') std::printf("@ %s file %s %s\n", options.name, file.c_str(), line.c_str());
+        }
+    }
+}
+
+void take_line(const Options& options, std::string line, uint64_t now) {
+    while (!line.empty() && line.back() == '\r') line.pop_back();
+    const auto mark = line.find('@');
+    if (mark == std::string::npos) {
+        std::printf("%s| %s\n", options.name, line.c_str());
+    } else {
+        std::printf("@ %s line %llu %s\n", options.name, static_cast<unsigned long long>(now), line.c_str() + mark);
+        print_counters(options);
+        print_files(options);
+    }
+    std::fflush(stdout);
+}
+
+void relay(const Options& options, int from) {
+    std::string pending;
+    char buffer[4096];
+    bool first = true;
+    for (;;) {
+        const ssize_t count = ::read(from, buffer, sizeof buffer);
+        const uint64_t now = ticks();
+        if (count <= 0) break;
+        if (first) std::printf("@ %s first %llu\n", options.name, static_cast<unsigned long long>(now));
+        first = false;
+        pending.append(buffer, static_cast<std::size_t>(count));
+        for (auto end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
+            take_line(options, pending.substr(0, end), now);
+            pending.erase(0, end + 1);
+        }
+    }
+    if (!pending.empty()) take_line(options, pending, ticks());
+}
+
+int run(const Options& options) {
+    int output[2];
+    int input[2];
+    // Nothing is ever typed, but the input stays open: a monitor may take its end for an order to leave.
+    if (::pipe2(output, O_CLOEXEC) != 0 || ::pipe2(input, O_CLOEXEC) != 0) fail("cannot make a pipe");
+    const uint64_t idle_before = idle_ns();
+    // Printing costs instructions, too: nothing goes out before there is something to wait for.
+    std::setvbuf(stdout, nullptr, _IOFBF, 1 << 16);
+    const uint64_t start = ticks();
+    const pid_t child = ::fork();
+    if (child < 0) fail("cannot fork");
+    if (child == 0) {
+        ::dup2(input[0], STDIN_FILENO);
+        ::dup2(output[1], STDOUT_FILENO);
+        ::execvp(options.command[0], options.command);
+        ::_exit(127);
+    }
+    ::close(output[1]);
+    ::close(input[0]);
+    std::printf("@ %s start %llu\n", options.name, static_cast<unsigned long long>(start));
+    relay(options, output[0]);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    const uint64_t end = ticks();
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    std::printf("@ %s end %llu status %d idle_ns %llu\n", options.name, static_cast<unsigned long long>(end), code,
+                static_cast<unsigned long long>(idle_ns() - idle_before));
+    std::fflush(stdout);
+    return code;
+}
+
+}  // namespace
+}  // namespace bulkhead::peers
+
+int main(int count, char** arguments) {
+    using namespace bulkhead::peers;
+    return run(parse(count, arguments));
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// bulkhead compare
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <memory>
+
+#include "bench/macro/boot.hpp"
+#include "bench/macro/hosting.hpp"
+#include "bench/macro/peers.hpp"
+#include "tools/bulkhead/commands.hpp"
+#include "tools/machine/error.hpp"
+
+namespace bulkhead::tool {
+
+namespace {
+
+struct CompareOptions {
+    std::vector<Platform> platforms;
+    std::string json;
+    std::string markdown;
+    std::string svg;
+    std::uint64_t rounds = 0;
+    bool alone = false;
+};
+
+void say(std::string_view text) { std::fprintf(stderr, "bulkhead: %.*s\n", static_cast<int>(text.size()), text.data()); }
+
+/// What the options name, or the first of `possible`; all must be possible and work here.
+std::vector<Platform> decide_platforms(const CompareOptions& options, std::vector<Platform> possible, const char* why_those) {
+    const auto facts = probe_host();
+    auto platforms = options.platforms;
+    if (platforms.empty()) platforms = {possible.front()};
+    for (const auto platform : platforms) {
+        if (std::find(possible.begin(), possible.end(), platform) == possible.end()) {
+            throw Error(fmt::format("not on {}: {}", to_string(platform), why_those));
+        }
+        if (const auto why = why_unusable(platform, facts)) {
+            throw Error(fmt::format("{} does not work here: {}", to_string(platform), *why));
+        }
+    }
+    return platforms;
+}
+
+/// Runs a comparison on each platform, and writes what was asked for; what failed is said, and the rest kept.
+template <typename Compare, typename Markdown, typename Figures>
+int run_all(const CompareOptions& options, const std::vector<Platform>& platforms, const char* introduction, Compare compare,
+            Markdown markdown, Figures figures_of) {
+    std::vector<decltype(compare(Platform::QemuSvm))> comparisons;
+    std::vector<bench::Figure> figures;
+    std::string names;
+    bool complete = true;
+    for (const auto platform : platforms) {
+        comparisons.push_back(compare(platform));
+        for (const auto& problem : comparisons.back().problems) say(problem);
+        complete = complete && comparisons.back().problems.empty();
+        for (auto& figure : figures_of(comparisons.back())) {
+            figure.name = fmt::format("{}/{}", to_string(platform), figure.name);
+            figures.push_back(std::move(figure));
+        }
+        names += (names.empty() ? "" : " ") + std::string(to_string(platform));
+        if (!options.json.empty()) write_file(options.json, bench::google_json(figures, names));
+    }
+    const std::string text = markdown(comparisons);
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    if (!options.markdown.empty()) write_file(options.markdown, introduction + text);
+    return complete ? 0 : 1;
+}
+
+const std::vector<Platform> kCounting{Platform::QemuSvm, Platform::BochsVmx};
+const std::vector<Platform> kHosted{Platform::NestedSvm, Platform::NestedVmx};
+
+constexpr const char* kBootPage =
+    "# The boot of Debian to its shell\n\n"
+    "Made by `./bulkhead compare boot --on qemu-svm --on bochs-vmx --markdown docs/reference/boot.md`. The same kernel,\n"
+    "initramfs and command line boot as Bulkhead's guest and as a guest of Linux's KVM (Debian's cloud kernel with\n"
+    "`mitigations=off`, and Debian's QEMU), both directly on the same emulated machine with one processor. Figures are\n"
+    "ticks of the time-stamp counter, which counts instructions on these machines and goes on while the processor is\n"
+    "idle. The VM starts when init begins to make it, or when QEMU is started; the shell is the guest's first command.\n"
+    "Exits are those from the start to power-off; Bulkhead does not count external interrupts and interrupt windows.\n\n";
+
+constexpr const char* kPeersPage =
+    "# Messages and exits beside Linux and others\n\n"
+    "Made by `./bulkhead compare peers --on qemu-svm --on bochs-vmx --markdown docs/reference/peers.md`. Bulkhead and\n"
+    "Linux (Debian's cloud kernel with `mitigations=off`, one processor, programs of `bench/peers`) run directly on the\n"
+    "same emulated machine; the time-stamp counter counts instructions there. Bulkhead's calls are means of 1,000, all\n"
+    "else is the least of many rounds. Round trips, where there are two sides. KVM answers CPUID inside the kernel;\n"
+    "Bulkhead's exits go to the monitor.\n\n"
+    "Columns with * are published figures, not measured here: instructions under QEMU TCG with `-icount`, one CPU, EPYC\n"
+    "model (VT-x where it says so), as the project's issue \"Benchmarks\" lists them.\n\n";
+
+constexpr const char* kHostingPage =
+    "# What hosting costs\n\n"
+    "Made by `./bulkhead compare hosting --on nested-svm --on nested-vmx --markdown docs/reference/hosting.md`. Debian's\n"
+    "KVM runs Bulkhead, and Linux with KVM and a minimal monitor, each with the same loop guest in it. The figures are\n"
+    "exits to the lower KVM per round of a loop, from its tracer: what 2 N rounds cause more than N, divided by N. `call`\n"
+    "is a call and reply between two domains; the others are exits of the inner guest. What comes with time (interrupts\n"
+    "and timers of the lower machine) is listed and not summed.\n\n";
+
+int compare_boot(const CompareOptions& options) {
+    const auto layout = find_layout();
+    const auto platforms = decide_platforms(options, kCounting, "it does not count instructions; there are qemu-svm and bochs-vmx");
+    const auto compare = [&](Platform platform) {
+        auto comparison = bench::compare_boots(layout, platform, !options.alone, say);
+        if (!options.svg.empty()) {
+            write_file(fmt::format("{}-{}.svg", options.svg, to_string(platform)), bench::timeline_svg(comparison));
+        }
+        return comparison;
+    };
+    return run_all(options, platforms, kBootPage, compare, bench::boot_markdown, bench::boot_figures);
+}
+
+int compare_peers(const CompareOptions& options) {
+    const auto layout = find_layout();
+    const auto platforms = decide_platforms(options, kCounting, "it does not count instructions; there are qemu-svm and bochs-vmx");
+    return run_all(options, platforms, kPeersPage,
+                   [&](Platform platform) { return bench::compare_peers(layout, platform, say); }, bench::peers_markdown,
+                   bench::peer_figures);
+}
+
+int compare_hosting(const CompareOptions& options) {
+    const auto layout = find_layout();
+    const auto platforms = decide_platforms(options, kHosted, "nothing hosts Bulkhead there; there are nested-svm and nested-vmx");
+    const std::uint64_t rounds = options.rounds;
+    return run_all(options, platforms, kHostingPage,
+                   [&](Platform platform) { return bench::compare_hosting(layout, platform, rounds, say); },
+                   bench::hosting_markdown, bench::hosting_figures);
+}
+
+CLI::App* add_comparison(CLI::App& parent, const char* name, const char* text, const std::shared_ptr<CompareOptions>& options,
+                         int (*run)(const CompareOptions&), Action& action) {
+    auto* command = parent.add_subcommand(name, text);
+    command->add_option("--on", options->platforms, "platform; may be repeated")
+        ->transform(CLI::CheckedTransformer(platform_names()));
+    command->add_option("--json", options->json, "write the figures as Google Benchmark's JSON");
+    command->add_option("--markdown", options->markdown, "write the tables as a page in Markdown");
+    command->callback([options, run, &action] { action = [options, run] { return run(*options); }; });
+    return command;
+}
+
+}  // namespace
+
+void add_compare_command(CLI::App& app, Action& action) {
+    auto* command = app.add_subcommand("compare", "figures beside Linux and KVM on the same emulated machine");
+    command->require_subcommand(1);
+    const auto options = std::make_shared<CompareOptions>();
+    auto* boot = add_comparison(*command, "boot", "Debian to its shell: instructions, exits by reason, memory", options,
+                                compare_boot, action);
+    boot->add_option("--svg", options->svg, "write the timelines to FILE-PLATFORM.svg");
+    boot->add_flag("--alone", options->alone, "Bulkhead only");
+    add_comparison(*command, "peers", "messages and exits beside Linux's", options, compare_peers, action);
+    auto* hosting = add_comparison(*command, "hosting", "exits to the hypervisor below, per exit and per message", options,
+                                   compare_hosting, action);
+    hosting->add_option("--rounds", options->rounds, "of each loop")->check(CLI::Range(10, 100000))->default_val(200);
+}
+
+}  // namespace bulkhead::tool
