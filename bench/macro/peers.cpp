@@ -42,7 +42,7 @@ const std::vector<Row>& rows() {
          {"143", "174", "374", "184", "725"}},
         {"wait, already signalled", "wait, already signalled", {"eventfd: wait, already signalled"},
          {"147", "163", "263", "203", "860"}},
-        {"CPUID exit and back", "cpuid exit", {"CPUID exit, in the kernel"},
+        {"CPUID exit and back", "CPUID exit to the monitor and back", {"CPUID exit, in the kernel"},
          {"547 VT-x, 472 AMD-V", "946 VT-x", "624 VT-x", "-", "957 VT-x, 2,377 AMD-V, in the kernel"}},
         {"port write to the monitor and back", "port exit", {"port write to the monitor"},
          {"-", "-", "-", "-", "3,044 VT-x, 2,828 AMD-V"}},

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 
 #include "bench/peers/ticks.hpp"
 
@@ -37,6 +38,19 @@ template <typename T>
 int request(int file, unsigned long number, T* argument, const char* what) {
     return request(file, number, reinterpret_cast<unsigned long>(argument), what);
 }
+
+/// The kernel's headers give structures with a flexible array another size and layout in C++ than in C; the number of a
+/// call has that size in it. So both are laid out here: a count, a word, the entries.
+template <typename Entry, unsigned Capacity>
+struct CountedEntries {
+    static constexpr unsigned header_bytes = 8;
+    uint32_t count = 0;
+    uint32_t other = 0;
+    Entry entries[Capacity] = {};
+};
+constexpr unsigned long kGetSupportedCpuid = _IOC(_IOC_READ | _IOC_WRITE, KVMIO, 0x05, 8);
+constexpr unsigned long kSetCpuid = _IOC(_IOC_WRITE, KVMIO, 0x90, 8);
+constexpr unsigned long kSetGsiRouting = _IOC(_IOC_WRITE, KVMIO, 0x6a, 8);
 
 kvm_segment flat_segment(uint16_t selector, uint8_t type, bool code) {
     kvm_segment segment{};
@@ -92,12 +106,10 @@ void KvmMachine::create_cpu() {
     run_ = static_cast<kvm_run*>(shared);
 
     // All that KVM supports, as most monitors do.
-    constexpr unsigned kEntries = 256;
-    std::vector<std::byte> bytes(sizeof(kvm_cpuid2) + kEntries * sizeof(kvm_cpuid_entry2));
-    auto* cpuid = reinterpret_cast<kvm_cpuid2*>(bytes.data());
-    cpuid->nent = kEntries;
-    request(kvm_, KVM_GET_SUPPORTED_CPUID, cpuid, "tell what CPUID it supports");
-    request(cpu_, KVM_SET_CPUID2, cpuid, "take its own CPUID");
+    CountedEntries<kvm_cpuid_entry2, 256> cpuid{.count = 256};
+    static_assert(offsetof(decltype(cpuid), entries) == decltype(cpuid)::header_bytes);
+    request(kvm_, kGetSupportedCpuid, &cpuid, "tell what CPUID it supports");
+    request(cpu_, kSetCpuid, &cpuid, "take its own CPUID");
 }
 
 void KvmMachine::set_start_state() {
@@ -145,14 +157,12 @@ void KvmMachine::connect_doorbell(uint64_t address, bool port, int event) {
 }
 
 void KvmMachine::connect_interrupt(uint8_t vector, int event) {
-    std::vector<std::byte> bytes(sizeof(kvm_irq_routing) + sizeof(kvm_irq_routing_entry));
-    auto* routing = reinterpret_cast<kvm_irq_routing*>(bytes.data());
-    routing->nr = 1;
-    routing->entries[0].gsi = kInterruptLine;
-    routing->entries[0].type = KVM_IRQ_ROUTING_MSI;
-    routing->entries[0].u.msi.address_lo = 0xfee00000;
-    routing->entries[0].u.msi.data = vector;
-    request(vm_, KVM_SET_GSI_ROUTING, routing, "route an interrupt");
+    CountedEntries<kvm_irq_routing_entry, 1> routing{.count = 1};
+    routing.entries[0].gsi = kInterruptLine;
+    routing.entries[0].type = KVM_IRQ_ROUTING_MSI;
+    routing.entries[0].u.msi.address_lo = 0xfee00000;
+    routing.entries[0].u.msi.data = vector;
+    request(vm_, kSetGsiRouting, &routing, "route an interrupt");
     kvm_irqfd interrupt{};
     interrupt.fd = static_cast<uint32_t>(event);
     interrupt.gsi = kInterruptLine;
