@@ -102,6 +102,7 @@ std::string rig_script() {
         for (const auto& [event, key] : histograms) {
             script += fmt::format("echo 'hist:keys={}' >{}{}/trigger\n", key, kTracer, event);
         }
+        script += fmt::format("echo '@counting exits of {}'\n", peer.name);
         script += fmt::format("boot {}-exits '{}' ''\n", peer.name, peer.arguments);
         script += fmt::format("launch {}-counts {} -- echo @counts\n", peer.name, with);
         for (const auto& [event, key] : histograms) {
@@ -207,7 +208,7 @@ BootComparison compare_boots(const tool::Layout& layout, Platform platform, bool
     progress("booting Debian as KVM's guest, several times");
     attempt([&] {
         const auto output = run_peers(layout, platform, [&](std::string_view line) {
-            if (line.find(" start ") != std::string_view::npos || line.find(" line ") != std::string_view::npos) progress(line);
+            if (line.find(" start ") != std::string_view::npos || line.find(" line ") != std::string_view::npos || line.starts_with("@counting")) progress(line);
         });
         if (!output.problem.empty()) comparison.problems.push_back(output.problem);
         LaunchLog log;

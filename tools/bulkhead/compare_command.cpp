@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "bench/macro/boot.hpp"
+#include "bench/macro/guests.hpp"
 #include "bench/macro/hosting.hpp"
 #include "bench/macro/peers.hpp"
 #include "tools/bulkhead/commands.hpp"
@@ -21,6 +22,7 @@ struct CompareOptions {
     std::string markdown;
     std::string svg;
     std::uint64_t rounds = 0;
+    unsigned guests = 0;
     bool alone = false;
 };
 
@@ -97,6 +99,12 @@ constexpr const char* kHostingPage =
     "is a call and reply between two domains; the others are exits of the inner guest. What comes with time (interrupts\n"
     "and timers of the lower machine) is listed and not summed.\n\n";
 
+constexpr const char* kGuestsPage =
+    "# Memory of guests\n\n"
+    "Made by `./bulkhead compare guests --markdown docs/reference/guests.md`: init says what memory each domain has when\n"
+    "it ends. A quota is kernel memory promised to a domain, whether it uses it or not; init splits the kernel's pool (a\n"
+    "16th of the machine's RAM, at most 512 MiB). Guests share nothing: no page of a guest's RAM is given to two.\n\n";
+
 int compare_boot(const CompareOptions& options) {
     const auto layout = find_layout();
     const auto platforms = decide_platforms(options, kCounting, "it does not count instructions; there are qemu-svm and bochs-vmx");
@@ -116,6 +124,15 @@ int compare_peers(const CompareOptions& options) {
     return run_all(options, platforms, kPeersPage,
                    [&](Platform platform) { return bench::compare_peers(layout, platform, say); }, bench::peers_markdown,
                    bench::peer_figures);
+}
+
+int compare_guests(const CompareOptions& options) {
+    const auto layout = find_layout();
+    const auto platforms = decide_platforms(options, {Platform::QemuSvm, Platform::BochsVmx, Platform::Kvm},
+                                            "memory is measured on the machine itself: qemu-svm, bochs-vmx or kvm");
+    return run_all(options, platforms, kGuestsPage,
+                   [&](Platform platform) { return bench::measure_guests(layout, platform, options.guests, say); },
+                   bench::guests_markdown, bench::guests_figures);
 }
 
 int compare_hosting(const CompareOptions& options) {
@@ -148,6 +165,9 @@ void add_compare_command(CLI::App& app, Action& action) {
                                 compare_boot, action);
     boot->add_option("--svg", options->svg, "write the timelines to FILE-PLATFORM.svg");
     boot->add_flag("--alone", options->alone, "Bulkhead only");
+    auto* guests = add_comparison(*command, "guests", "memory of each domain, and how many guests fit", options,
+                                  compare_guests, action);
+    guests->add_option("--count", options->guests, "guests to start")->check(CLI::Range(1, 8))->default_val(8);
     add_comparison(*command, "peers", "messages and exits beside Linux's", options, compare_peers, action);
     auto* hosting = add_comparison(*command, "hosting", "exits to the hypervisor below, per exit and per message", options,
                                    compare_hosting, action);
