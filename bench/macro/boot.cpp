@@ -93,12 +93,12 @@ std::string rig_script() {
         "echo \"@error QEMU ended with status $? on $name\"\n"
         "}}\n",
         kGuestMemory >> 20);
-    for (const auto& peer : peers()) script += fmt::format("boot {} '{}' ''\n", peer.name, peer.arguments);
     const std::pair<const char*, const char*> histograms[] = {
         {"kvm_exit", "exit_reason"}, {"kvm_pio", "rw,port"}, {"kvm_msr", "write,ecx"}, {"kvm_userspace_exit", "reason"}};
     std::string with;
     for (const auto& [event, key] : histograms) with += fmt::format("--with {}{}/hist ", kTracer, event);
     for (const auto& peer : peers()) {
+        script += fmt::format("boot {} '{}' ''\n", peer.name, peer.arguments);
         for (const auto& [event, key] : histograms) {
             script += fmt::format("echo 'hist:keys={}' >{}{}/trigger\n", key, kTracer, event);
         }
