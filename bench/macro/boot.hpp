@@ -19,6 +19,7 @@ struct Boot {
     std::string system;                                         ///< "Bulkhead", "KVM, QEMU q35"
     std::vector<std::pair<std::string, std::uint64_t>> stages;  ///< name of what ends there, and when
     std::uint64_t start_ticks = 0;                              ///< someone begins to make the virtual machine
+    std::uint64_t guest_ticks = 0;                              ///< the guest's processor can run: firmware or Linux
     std::uint64_t shell_ticks = 0;                              ///< the guest's first command runs
     std::uint64_t idle_ticks = 0;                               ///< of that, the guest was idle
     ExitCounts exits = {};

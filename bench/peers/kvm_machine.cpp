@@ -7,22 +7,13 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstddef>
 
 #include "bench/peers/ticks.hpp"
 
-extern "C" const uint8_t guest_loops_start[];
-extern "C" const uint8_t guest_loops_end[];
-
 namespace bulkhead::peers {
-
-using bench::LoopOrders;
-using bench::LoopPlace;
-using bench::LoopResults;
 
 namespace {
 
-constexpr uint64_t kRamBytes = 2 << 20;
 constexpr uint64_t kGdt = 0x500;
 constexpr uint64_t kStackTop = 0x9000;
 constexpr uint64_t kPageTables = 0x10000;
@@ -67,35 +58,26 @@ kvm_segment flat_segment(uint16_t selector, uint8_t type, bool code) {
 
 }  // namespace
 
-KvmMachine::KvmMachine() {
+KvmMachine::KvmMachine(uint64_t ram_bytes) : ram_bytes_{ram_bytes} {
     kvm_ = ::open("/dev/kvm", O_RDWR | O_CLOEXEC);
     if (kvm_ < 0) fail("cannot open /dev/kvm");
     vm_ = request(kvm_, KVM_CREATE_VM, 0ul, "make a machine");
     request(vm_, KVM_SET_TSS_ADDR, 0xfffbd000ul, "place its TSS");
     request(vm_, KVM_CREATE_IRQCHIP, 0ul, "make interrupt controllers");
+    kvm_pit_config timer{};
+    request(vm_, KVM_CREATE_PIT2, &timer, "make a timer");
     create_memory();
     create_cpu();
-    set_start_state();
 }
 
 void KvmMachine::create_memory() {
-    void* memory = ::mmap(nullptr, kRamBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    void* memory = ::mmap(nullptr, ram_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED) fail("no memory for the guest");
     ram_ = static_cast<std::byte*>(memory);
     kvm_userspace_memory_region region{};
-    region.memory_size = kRamBytes;
+    region.memory_size = ram_bytes_;
     region.userspace_addr = reinterpret_cast<uint64_t>(memory);
     request(vm_, KVM_SET_USER_MEMORY_REGION, &region, "give it memory");
-
-    std::memcpy(ram_ + LoopPlace::image, guest_loops_start, static_cast<size_t>(guest_loops_end - guest_loops_start));
-    // The first GiB in large pages, one to one.
-    constexpr uint64_t present_writable = 3;
-    constexpr uint64_t large = 0x80;
-    ram_at<uint64_t>(kPageTables) = (kPageTables + 0x1000) | present_writable;
-    ram_at<uint64_t>(kPageTables + 0x1000) = (kPageTables + 0x2000) | present_writable;
-    for (uint64_t i = 0; i < 512; ++i) ram_at<uint64_t>(kPageTables + 0x2000 + i * 8) = i << 21 | large | present_writable;
-    ram_at<uint64_t>(kGdt + 8) = 0x00af'9b00'0000'ffff;
-    ram_at<uint64_t>(kGdt + 16) = 0x00cf'9300'0000'ffff;
 }
 
 void KvmMachine::create_cpu() {
@@ -112,7 +94,19 @@ void KvmMachine::create_cpu() {
     request(cpu_, kSetCpuid, &cpuid, "take its own CPUID");
 }
 
-void KvmMachine::set_start_state() {
+/// The first GiB in large pages, one to one, and flat segments.
+void KvmMachine::write_tables() {
+    constexpr uint64_t present_writable = 3;
+    constexpr uint64_t large = 0x80;
+    *ram_at<uint64_t>(kPageTables) = (kPageTables + 0x1000) | present_writable;
+    *ram_at<uint64_t>(kPageTables + 0x1000) = (kPageTables + 0x2000) | present_writable;
+    for (uint64_t i = 0; i < 512; ++i) *ram_at<uint64_t>(kPageTables + 0x2000 + i * 8) = i << 21 | large | present_writable;
+    *ram_at<uint64_t>(kGdt + 8) = 0x00af'9b00'0000'ffff;
+    *ram_at<uint64_t>(kGdt + 16) = 0x00cf'9300'0000'ffff;
+}
+
+void KvmMachine::start_at(uint64_t rip, uint64_t rsi) {
+    write_tables();
     kvm_sregs system{};
     request(cpu_, KVM_GET_SREGS, &system, "show the CPU's state");
     system.cs = flat_segment(8, 0xb, true);
@@ -125,32 +119,24 @@ void KvmMachine::set_start_state() {
     system.efer = 0x500;
     request(cpu_, KVM_SET_SREGS, &system, "take the CPU's state");
     kvm_regs registers{};
-    registers.rip = LoopPlace::image;
+    registers.rip = rip;
+    registers.rsi = rsi;
     registers.rsp = kStackTop;
     registers.rflags = 2;
     request(cpu_, KVM_SET_REGS, &registers, "take the CPU's registers");
 }
 
-LoopResults KvmMachine::run(bench::LoopOperation operation, uint32_t rounds) {
-    ram_at<LoopOrders>(LoopOrders::address) = {static_cast<uint32_t>(operation), rounds};
-    for (;;) {
-        if (::ioctl(cpu_, KVM_RUN, 0) < 0) {
-            if (errno == EINTR) continue;
-            fail("the guest does not run");
-        }
-        if (run_->exit_reason == KVM_EXIT_IO) {
-            if (run_->io.port == LoopPlace::finish_port) return ram_at<LoopResults>(LoopResults::address);
-        } else if (run_->exit_reason != KVM_EXIT_MMIO) {
-            errno = EPROTO;
-            fail("the guest ended with KVM's exit %u", run_->exit_reason);
-        }
+kvm_run& KvmMachine::run() {
+    while (::ioctl(cpu_, KVM_RUN, 0) < 0) {
+        if (errno != EINTR) fail("the guest does not run");
     }
+    return *run_;
 }
 
 void KvmMachine::connect_doorbell(uint64_t address, bool port, int event) {
     kvm_ioeventfd doorbell{};
     doorbell.addr = address;
-    doorbell.len = port ? 1 : 4;
+    doorbell.len = port ? 1 : 0;  // of memory, any length: only that takes KVM's fast path
     doorbell.fd = event;
     doorbell.flags = port ? 1u << kvm_ioeventfd_flag_nr_pio : 0;
     request(vm_, KVM_IOEVENTFD, &doorbell, "connect a doorbell");
@@ -167,6 +153,13 @@ void KvmMachine::connect_interrupt(uint8_t vector, int event) {
     interrupt.fd = static_cast<uint32_t>(event);
     interrupt.gsi = kInterruptLine;
     request(vm_, KVM_IRQFD, &interrupt, "connect an interrupt");
+}
+
+void KvmMachine::set_line(unsigned line, bool level) {
+    kvm_irq_level change{};
+    change.irq = line;
+    change.level = level ? 1 : 0;
+    request(vm_, KVM_IRQ_LINE, &change, "set an interrupt line");
 }
 
 }  // namespace bulkhead::peers

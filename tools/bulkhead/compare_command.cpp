@@ -75,11 +75,12 @@ const std::vector<Platform> kHosted{Platform::NestedSvm, Platform::NestedVmx};
 constexpr const char* kBootPage =
     "# The boot of Debian to its shell\n\n"
     "Made by `./bulkhead compare boot --on qemu-svm --on bochs-vmx --markdown docs/reference/boot.md`. The same kernel,\n"
-    "initramfs and command line boot as Bulkhead's guest and as a guest of Linux's KVM (Debian's cloud kernel with\n"
-    "`mitigations=off`, and Debian's QEMU), both directly on the same emulated machine with one processor. Figures are\n"
-    "ticks of the time-stamp counter, which counts instructions on these machines and goes on while the processor is\n"
-    "idle. The VM starts when init begins to make it, or when QEMU is started; the shell is the guest's first command.\n"
-    "Exits are those from the start to power-off; Bulkhead does not count external interrupts and interrupt windows.\n\n";
+    "initramfs and command line boot as Bulkhead's guest and as guests of Linux's KVM (Debian's cloud kernel with\n"
+    "`mitigations=off`) by Debian's QEMU and by a minimal monitor of our own (`bench/peers/kvm_linux.cpp`: no firmware,\n"
+    "no PCI, no ACPI), all directly on the same emulated machine with one processor. Figures are ticks of the time-stamp\n"
+    "counter, which counts instructions on these machines and goes on while the processor is idle. The VM starts when\n"
+    "init begins to make it, or when the monitor's program is started; the shell is the guest's first command. Exits are\n"
+    "those from the start to power-off; Bulkhead does not count external interrupts and interrupt windows.\n\n";
 
 constexpr const char* kPeersPage =
     "# Messages and exits beside Linux and others\n\n"
