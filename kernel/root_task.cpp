@@ -108,7 +108,9 @@ std::byte* map_pages(Domain& root, uint64_t address, uint64_t bytes, x86::PageAc
     void* pages = root.heap().allocate_pages(order).unwrap(why_boot);
     const Range physical = *Range::create(physical_of(pages).value(), bytes);
     MemoryObject& memory = make_memory(root, physical, MemoryObject::Kind::Ram);
-    root.space().map(*Range::create(address, bytes), memory, 0, access).unwrap(why_boot);
+    LongOperation& mapping = *root.space().map(*Range::create(address, bytes), memory, 0, access).unwrap(why_boot);
+    while (!mapping.step()) {
+    }
     return static_cast<std::byte*>(pages);
 }
 

@@ -71,6 +71,11 @@ struct Destroy {
     Object<Rdi> object;  ///< what to destroy
 };
 
+/// How long calls (Destroy, DeriveMemory, MapMemory, UnmapMemory) go on behind a preemption: returns when no such call
+/// is under way, with the status of the caller's own. The kernel makes it in the caller's place; made by a program, it
+/// waits for the others' calls.
+struct FinishCall {};
+
 /// Copies a capability of the caller into a domain's space. Needs Grant on the domain. Rights not held are not
 /// passed on. SlotOccupied if the slot is not empty.
 struct CopyCapability {
@@ -349,8 +354,8 @@ struct Halt {
 };
 
 /// All calls of this page, by number: what dispatchers, checks and the printed reference iterate over.
-using AllCalls = std::tuple<Null, Yield, Destroy, CopyCapability, RemoveCapability, Inspect, CreateDomain, CreateThread,
-                            SetThreadBases, CreateSchedulingContext, SetSchedulingContext, CreatePortal, DerivePortal,
+using AllCalls = std::tuple<Null, Yield, Destroy, FinishCall, CopyCapability, RemoveCapability, Inspect, CreateDomain,
+                            CreateThread, SetThreadBases, CreateSchedulingContext, SetSchedulingContext, CreatePortal, DerivePortal,
                             CreateNotification, DeriveNotification, Signal, Wait, DeriveMemory, MapMemory, UnmapMemory,
                             DerivePorts, MapPorts, CreateInterrupt, AcknowledgeInterrupt, CreateVcpu, BindVcpu,
                             RecallVcpu, PullVcpuState, PostInterrupt, CreateVirtualInterrupt, SetVirtualInterrupt,

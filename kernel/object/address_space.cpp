@@ -28,33 +28,75 @@ PageFormat page_format() {
 
 }  // namespace
 
-/// Table pages on the domain's account. Retired ones wait for the flush, linked through their first words.
+/// Table pages on the domain's account.
 class AddressSpace::TableSource {
   public:
-    explicit TableSource(ObjectHeap& heap) : heap_{heap} {}
+    explicit TableSource(AddressSpace& space) : space_{space} {}
 
     std::optional<PhysicalAddress> allocate() {
-        auto page = heap_.allocate_pages(0);
+        auto page = space_.heap_.allocate_pages(0);
         if (!page.ok()) return std::nullopt;
         return physical_of(page.value());
     }
-    void release(PhysicalAddress page) { heap_.free_pages(direct_map(page), 0); }
+    void release(PhysicalAddress page) { space_.heap_.free_pages(direct_map(page), 0); }
     void retire(PhysicalAddress page) {
-        *direct_map<PhysicalAddress>(page) = retired_;
-        retired_ = page;
+        *direct_map<PhysicalAddress>(page) = space_.retired_;
+        space_.retired_ = page;
     }
-    void release_retired() {
-        while (retired_.value() != 0) {
-            const PhysicalAddress page = retired_;
-            retired_ = *direct_map<PhysicalAddress>(page);
+    /// Gives back some of those; true when none is left.
+    bool release_retired() {
+        for (unsigned budget = 256; budget > 0 && space_.retired_.value() != 0; --budget) {
+            const PhysicalAddress page = space_.retired_;
+            space_.retired_ = *direct_map<PhysicalAddress>(page);
             release(page);
         }
+        return space_.retired_.value() == 0;
     }
 
   private:
-    ObjectHeap& heap_;
-    PhysicalAddress retired_;
+    AddressSpace& space_;
 };
+
+/// The long part of mapping and of unmapping.
+class MappingChange final : public LongOperation {
+  public:
+    LongOperation* map(Mapping& mapping, const Range& range, PhysicalAddress physical, x86::PageAccess access) {
+        mapping_ = &mapping;
+        end_ = range.end();
+        physical_ = physical;
+        access_ = access;
+        mapping_is_wanted_ = true;
+        status_ = abi::Status::Ok;
+        return this;
+    }
+    LongOperation* unmap(Mapping& mapping) {
+        mapping_ = &mapping;
+        mapping_is_wanted_ = false;
+        status_ = abi::Status::Ok;
+        return this;
+    }
+    std::optional<abi::Status> step() override {
+        if (mapping_is_wanted_) {
+            if (mapping_->space()->extend(*mapping_, end_, physical_, access_))
+                return mapping_->range().end() == end_ ? std::optional{status_} : std::nullopt;
+            mapping_is_wanted_ = false;
+            status_ = abi::Status::OutOfMemory;
+        }
+        return mapping_->space()->remove(*mapping_) ? std::optional{status_} : std::nullopt;
+    }
+
+  private:
+    Mapping* mapping_ = nullptr;
+    uint64_t end_ = 0;
+    PhysicalAddress physical_;  // of the start
+    x86::PageAccess access_{};
+    bool mapping_is_wanted_ = false;
+    abi::Status status_ = abi::Status::Ok;
+};
+
+namespace {
+constinit MappingChange mapping_change;
+}
 
 template <typename Function>
 auto AddressSpace::with_table(Function function) const {
@@ -81,11 +123,10 @@ void AddressSpace::destroy() {
     root_ = {};
 }
 
-/// The first mapping behind `range`, where it goes into the list; null at the end.
-Mapping* AddressSpace::position_for(const Range& range, bool& overlap) const {
+/// The first mapping that ends behind the start of `range`; null if there is none.
+Mapping* AddressSpace::position_for(const Range& range) const {
     Mapping* position = mappings_.front();
     while (position != nullptr && position->range_.end() <= range.start()) position = mappings_.next(*position);
-    overlap = position != nullptr && position->range_.overlaps(range);
     return position;
 }
 
@@ -94,78 +135,63 @@ abi::Result<void> AddressSpace::check(const Range& range) const {
     const uint64_t limit = is_guest() ? guest_address_limit : abi::user_address_limit;
     const bool inside = range.start() >= minimum && range.end() <= limit;
     if (!inside || range.empty() || !is_aligned(range.start() | range.size(), page_size_bytes)) return abi::Status::BadArgument;
-    bool overlap = false;
-    position_for(range, overlap);
-    if (overlap) return abi::Status::Overlap;
+    const Mapping* position = position_for(range);
+    if (position != nullptr && position->range_.overlaps(range)) return abi::Status::Overlap;
     return {};
 }
 
-abi::Result<void> AddressSpace::enter(const Range& range, PhysicalAddress physical, x86::PageAccess access) {
-    TableSource source{heap_};
-    uint64_t done = 0;
-    while (done < range.size()) {
-        const PageTableProgress progress = with_table([&](auto table) {
-            return table.map(range.start() + done, physical + done, range.size() - done, access, source);
-        });
-        done += progress.bytes;
-        if (progress.exhausted) {
-            if (done != 0) clear(*Range::create(range.start(), done));
-            return abi::Status::OutOfMemory;
-        }
-        let_interrupts_in();
-    }
-    return {};
-}
-
-void AddressSpace::clear(const Range& range) {
-    TableSource source{heap_};
-    uint64_t done = 0;
-    while (done < range.size()) {
-        const PageTableProgress progress = with_table(
-            [&](auto table) { return table.unmap(range.start() + done, range.size() - done, source); });
-        ASSERT(!progress.exhausted);  // no page is larger than the mapping it belongs to, so none is split
-        done += progress.bytes;
-        let_interrupts_in();
-    }
-    flush();
-    source.release_retired();
-}
-
-abi::Result<void> AddressSpace::map(const Range& range, MemoryObject& memory, uint64_t offset, x86::PageAccess access) {
-    TRY(check(range));
-    void* record = TRY(heap_.allocate(sizeof(Mapping)));
-    auto entered = enter(range, memory.start() + offset, access);
-    if (!entered.ok()) {
-        heap_.free(record, sizeof(Mapping));
-        return entered;
-    }
-    Mapping* mapping = new (record) Mapping{range, &memory};
-    mapping->space_ = this;
-    bool overlap = false;
-    if (Mapping* position = position_for(range, overlap); position != nullptr) {
-        mappings_.insert_before(*position, *mapping);
+/// Enters a mapping, still empty, into the list.
+void AddressSpace::insert(Mapping& mapping) {
+    mapping.space_ = this;
+    if (Mapping* position = position_for(mapping.range_); position != nullptr) {
+        mappings_.insert_before(*position, mapping);
     } else {
-        mappings_.push_back(*mapping);
+        mappings_.push_back(mapping);
     }
+}
+
+/// Lets a mapping that starts at `physical` grow towards `end` by a bounded part; false if there is no table for more.
+bool AddressSpace::extend(Mapping& mapping, uint64_t end, PhysicalAddress physical, x86::PageAccess access) {
+    TableSource source{*this};
+    const Range& range = mapping.range_;
+    const PageTableProgress progress = with_table([&](auto table) {
+        return table.map(range.end(), physical + range.size(), end - range.end(), access, source);
+    });
+    mapping.range_ = *Range::create(range.start(), range.size() + progress.bytes);
+    return !progress.exhausted;
+}
+
+abi::Result<LongOperation*> AddressSpace::map(const Range& range, MemoryObject& memory, uint64_t offset,
+                                              x86::PageAccess access) {
+    TRY(check(range));
+    auto* mapping = new (TRY(heap_.allocate(sizeof(Mapping)))) Mapping{*Range::create(range.start(), 0), &memory};
+    insert(*mapping);
     memory.mappings_.push_back(*mapping);
-    return {};
+    return mapping_change.map(*mapping, range, memory.start() + offset, access);
 }
 
-abi::Result<void> AddressSpace::unmap(uint64_t address) {
-    for (Mapping& mapping : mappings_) {
-        if (mapping.range_.start() != address || mapping.memory_ == nullptr) continue;
-        remove(mapping);
-        return {};
+abi::Result<LongOperation*> AddressSpace::unmap(uint64_t address) {
+    Mapping* mapping = position_for(*Range::create(address, 0));
+    if (mapping == nullptr || mapping->range_.start() != address || mapping->memory_ == nullptr) return abi::Status::NotMapped;
+    return mapping_change.unmap(*mapping);
+}
+
+bool AddressSpace::remove(Mapping& mapping) {
+    TableSource source{*this};
+    if (const Range range = mapping.range_; !range.empty()) {
+        const PageTableProgress progress =
+            with_table([&](auto table) { return table.unmap(range.start(), range.size(), source); });
+        ASSERT(!progress.exhausted);  // no page is larger than the mapping it belongs to, so none is split
+        mapping.range_ = *Range::create(range.start() + progress.bytes, range.size() - progress.bytes);
+        if (!mapping.range_.empty()) return false;
+        flush();
     }
-    return abi::Status::NotMapped;
-}
-
-void AddressSpace::remove(Mapping& mapping) {
-    clear(mapping.range_);
+    if (!source.release_retired()) return false;
     mappings_.remove(mapping);
-    if (mapping.memory_ == nullptr) return;
+    if (mapping.memory_ == nullptr) return true;
     mapping.memory_->mappings_.remove(mapping);
     heap_.free(&mapping, sizeof(Mapping));
+    return true;
 }
 
 Mapping* AddressSpace::any_mapping() const {
@@ -175,15 +201,11 @@ Mapping* AddressSpace::any_mapping() const {
 }
 
 abi::Result<void> AddressSpace::map_kernel_page(Mapping& mapping, PhysicalAddress page, x86::PageAccess access) {
-    TRY(check(mapping.range_));
-    TRY(enter(mapping.range_, page, access));
-    mapping.space_ = this;
-    bool overlap = false;
-    if (Mapping* position = position_for(mapping.range_, overlap); position != nullptr) {
-        mappings_.insert_before(*position, mapping);
-    } else {
-        mappings_.push_back(mapping);
-    }
+    const Range range = mapping.range_;
+    TRY(check(range));
+    mapping.range_ = *Range::create(range.start(), 0);
+    if (!extend(mapping, range.end(), page, access)) return abi::Status::OutOfMemory;
+    insert(mapping);
     return {};
 }
 

@@ -13,6 +13,7 @@
 #include "base/intrusive_list.hpp"
 #include "base/range.hpp"
 #include "hw/x86/page_table_entry.hpp"
+#include "kernel/object/configuration_lock.hpp"
 #include "kernel/object/object_heap.hpp"
 
 namespace bulkhead::kernel {
@@ -20,7 +21,8 @@ namespace bulkhead::kernel {
 class AddressSpace;
 class MemoryObject;
 
-/// One mapped range: of a memory object, or, without one, a page of the kernel's (message buffer, stub page).
+/// One mapped range: of a memory object, or, without one, a page of the kernel's (message buffer, stub page). While it
+/// is made it grows at its end, while it is removed it shrinks from its start.
 class Mapping {
   public:
     explicit Mapping(const Range& range, MemoryObject* memory = nullptr) : range_{range}, memory_{memory} {}
@@ -58,12 +60,13 @@ class AddressSpace {
     /// Grows with every flush: a vCPU whose CPU saw an older one flushes its tagged translations before it enters.
     uint64_t flush_generation() const { return flush_generation_; }
 
-    /// Maps a memory object's [offset, + range.size()) at `range`, both page-aligned.
-    abi::Result<void> map(const Range& range, MemoryObject& memory, uint64_t offset, x86::PageAccess access);
-    /// Removes the mapping of a memory object that starts at `address`.
-    abi::Result<void> unmap(uint64_t address);
-    /// Removes a mapping; its translations are gone from all CPUs when this returns.
-    void remove(Mapping& mapping);
+    /// What maps a memory object's [offset, + range.size()) at `range`, both page-aligned: all of it or nothing.
+    abi::Result<LongOperation*> map(const Range& range, MemoryObject& memory, uint64_t offset, x86::PageAccess access);
+    /// What removes the mapping of a memory object that starts at `address`.
+    abi::Result<LongOperation*> unmap(uint64_t address);
+    /// Does a bounded part of removing a mapping. When it is gone (true), so are its translations on all CPUs. With
+    /// one page, once is enough.
+    [[nodiscard]] bool remove(Mapping& mapping);
     /// Some mapping of a memory object, or null.
     Mapping* any_mapping() const;
 
@@ -73,18 +76,20 @@ class AddressSpace {
   private:
     friend struct AsmOffsets;
     class TableSource;
+    friend class MappingChange;
     template <typename Function>
     auto with_table(Function function) const;
-    abi::Result<void> enter(const Range& range, PhysicalAddress physical, x86::PageAccess access);
-    void clear(const Range& range);
-    Mapping* position_for(const Range& range, bool& overlap) const;
+    bool extend(Mapping& mapping, uint64_t end, PhysicalAddress physical, x86::PageAccess access);
+    Mapping* position_for(const Range& range) const;
     abi::Result<void> check(const Range& range) const;
+    void insert(Mapping& mapping);
     void flush();
 
     ObjectHeap& heap_;
     Format format_ = Format::Host;
     PhysicalAddress root_;
     uint64_t flush_generation_ = 0;
+    PhysicalAddress retired_;  // tables that left the tree and wait for the flush, linked through their first words
     mutable IntrusiveList<Mapping, &Mapping::space_hook_> mappings_;  // by address
 };
 

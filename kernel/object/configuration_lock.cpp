@@ -1,45 +1,76 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/object/configuration_lock.hpp"
 
+#include "abi/calls.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/object/thread.hpp"
-#include "kernel/schedule/cross_cpu.hpp"
 #include "kernel/schedule/scheduler.hpp"
 
 namespace bulkhead::kernel {
 
-std::atomic<uint32_t> ConfigurationLock::next_{0};
-std::atomic<uint32_t> ConfigurationLock::serving_{0};
+std::atomic<bool> ConfigurationLock::taken_{false};
+LongOperation* ConfigurationLock::operation_;
+Thread* ConfigurationLock::requester_;
+
+namespace {
+
+Thread& calling_thread() { return static_cast<Thread&>(*Scheduler::current().running()); }
+
+/// Lets interrupts in. Whether something else shall run now; what was served may have ended the thread, too.
+bool must_leave(const Thread& caller) {
+    let_interrupts_in();
+    const Scheduler& scheduler = Scheduler::current();
+    return scheduler.preemption_due() || scheduler.running() != &caller;
+}
+
+}  // namespace
 
 ConfigurationLock::ConfigurationLock() {
-    const uint32_t ticket = next_.fetch_add(1, std::memory_order_relaxed);
-    if (serving_.load(std::memory_order_acquire) != ticket) wait(ticket);
+    if (!take()) wait();
+    if (operation_ != nullptr) finish();
 }
 
-/// What is served meanwhile may destroy the calling thread, or take its scheduling context away. Then its system call
-/// ends here: nothing has been done, and a thread that lives makes the call again when it runs next.
-void ConfigurationLock::wait(uint32_t ticket) {
-    Scheduler& scheduler = Scheduler::current();
-    Thread& caller = static_cast<Thread&>(*scheduler.running());
-    const RegisterFrame frame = caller.frame();
+/// Nothing has been done yet, so the call can be made again at any time.
+void ConfigurationLock::wait() {
+    Thread& caller = calling_thread();
     prepare_system_call_again(caller.frame());
-    while (serving_.load(std::memory_order_acquire) != ticket) {
-        cross_cpu::serve();
+    while (taken_.load(std::memory_order_relaxed) || !take()) {
         cpu_relax();
+        if (must_leave(caller)) Scheduler::current().leave_kernel();
     }
-    if (scheduler.running() == &caller) {
-        caller.frame() = frame;
-        return;
-    }
-    release();
-    scheduler.leave_kernel();
+    prepare_return_from_stub(caller.frame());
 }
 
-ConfigurationLock::~ConfigurationLock() { release(); }
+/// Goes on with what is under way, whoever began it. With each call at least one step is made.
+void ConfigurationLock::finish() {
+    Thread& caller = calling_thread();
+    prepare_system_call_again(caller.frame());
+    while (operation_ != nullptr) {
+        if (const std::optional<abi::Status> status = operation_->step(); status) {
+            operation_ = nullptr;
+            if (requester_ != nullptr) requester_->set_outcome(*status);
+        }
+        if (must_leave(caller)) {
+            release();
+            Scheduler::current().leave_kernel();
+        }
+    }
+    prepare_return_from_stub(caller.frame());
+}
 
-void ConfigurationLock::release() {
-    serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+abi::Result<void> ConfigurationLock::run(LongOperation& operation) {
+    Thread& caller = calling_thread();
+    operation_ = &operation;
+    requester_ = &caller;
+    caller.frame().rax = static_cast<uint8_t>(abi::CallNumber::FinishCall);
+    finish();
+    if (const abi::Status status = caller.take_outcome(); status != abi::Status::Ok) return status;
+    return {};
+}
+
+void ConfigurationLock::forget(const Thread& thread) {
+    if (requester_ == &thread) requester_ = nullptr;
 }
 
 }  // namespace bulkhead::kernel

@@ -110,16 +110,13 @@ void Domain::retire() {
 }
 
 bool Domain::dismantle() {
-    if (Mapping* mapping = space_.any_mapping(); mapping != nullptr) {
-        space_.remove(*mapping);
-        return false;
-    }
-    return true;
+    Mapping* mapping = space_.any_mapping();
+    return mapping == nullptr || (space_.remove(*mapping) && space_.any_mapping() == nullptr);
 }
 
 void Domain::release() {
     forget_domain(*this);
-    if (stub_mapping_.space() != nullptr) space_.remove(stub_mapping_);
+    if (stub_mapping_.space() != nullptr) (void)space_.remove(stub_mapping_);
     if (io_permissions_ != nullptr) io_permissions_->destroy(heap_);
     if (capabilities_.slots() != nullptr) heap_.free_pages(capabilities_.slots(), capability_order_);
     space_.destroy();

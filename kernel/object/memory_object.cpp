@@ -4,7 +4,6 @@
 #include <cstring>
 
 #include "kernel/arch/x86_64/layout.hpp"
-#include "kernel/arch/x86_64/user_context.hpp"
 
 namespace bulkhead::kernel {
 
@@ -29,20 +28,17 @@ std::optional<Range> MemoryObject::part(uint64_t offset, uint64_t size) const {
     return Range::create(physical_.start() + offset, size);
 }
 
-void MemoryObject::clear() {
-    constexpr uint64_t step_bytes = 256 * page_size_bytes;  // bounds how long interrupts are off
-    for (uint64_t offset = 0; offset < bytes(); offset += step_bytes) {
-        const uint64_t rest = bytes() - offset;
-        std::memset(direct_map(start() + offset), 0, rest < step_bytes ? rest : step_bytes);
-        let_interrupts_in();
-    }
+uint64_t MemoryObject::clear(uint64_t offset) {
+    constexpr uint64_t step_bytes = 16 * page_size_bytes;
+    const uint64_t size = bytes() - offset < step_bytes ? bytes() - offset : step_bytes;
+    std::memset(direct_map(start() + offset), 0, size);
+    return offset + size;
 }
 
 bool MemoryObject::dismantle() {
     Mapping* mapping = mappings_.front();
     if (mapping == nullptr) return true;
-    mapping->space()->remove(*mapping);
-    return mappings_.empty();
+    return mapping->space()->remove(*mapping) && mappings_.empty();
 }
 
 }  // namespace bulkhead::kernel

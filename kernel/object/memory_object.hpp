@@ -35,8 +35,8 @@ class MemoryObject final : public Object {
     bool free_for_sharing(const Range& part);
     /// The physical range of [offset, + size), or nothing if it is not inside or not page-aligned.
     std::optional<Range> part(uint64_t offset, uint64_t size) const;
-    /// Fills RAM with zeroes.
-    void clear();
+    /// Fills RAM with zeroes from `offset` on, a bounded part; returns where it stopped.
+    uint64_t clear(uint64_t offset);
 
     bool dismantle() override;
     size_t size_bytes() const override { return sizeof *this; }

@@ -30,7 +30,6 @@ class alignas(64) Object {
     /// The domain that owns and pays for it; null only for the root domain.
     Domain* owner() const { return owner_; }
     Object* source() const { return source_; }
-    bool dying() const { return dying_; }
 
     /// The CPU on which alone this object may be changed, or `any_cpu`.
     virtual uint32_t home_cpu() const { return any_cpu; }
@@ -61,7 +60,7 @@ class alignas(64) Object {
     friend class Graveyard;
 
     abi::ObjectType type_;
-    bool dying_ = false;
+    bool retired_ = false;
     uint32_t table_index_ = 0;
     Domain* owner_;
     Object* source_;

@@ -10,6 +10,7 @@
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "abi/layout.hpp"
 #include "base/scope_guard.hpp"
+#include "kernel/object/configuration_lock.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/graveyard.hpp"
 #include "kernel/object/notification.hpp"
@@ -143,6 +144,7 @@ void Thread::deadline_passed(Deadline& deadline) {
 }
 
 void Thread::retire() {
+    ConfigurationLock::forget(*this);
     if (waiting_for_ != nullptr) waiting_for_->detach();
     waiting_for_ = nullptr;
     disarm_deadline();
@@ -150,7 +152,7 @@ void Thread::retire() {
 }
 
 void Thread::release() {
-    if (message_buffer_mapping_.space() != nullptr) owner()->space().remove(message_buffer_mapping_);
+    if (message_buffer_mapping_.space() != nullptr) (void)owner()->space().remove(message_buffer_mapping_);
     owner()->heap().free_pages(message_buffer_, 0);
     if (fpu_ != nullptr) fpu_->destroy(*owner());
 }

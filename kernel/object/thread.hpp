@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "abi/calls.hpp"
 #include "abi/message.hpp"
@@ -71,6 +72,9 @@ class Thread final : public ExecutionContext {
     void set_fault_address(uint64_t address) { fault_address_ = address; }
     /// Takes over registers from user space; what ring 3 must not choose stays as it is.
     void set_user_registers(const abi::ExceptionFrame& wanted);
+    /// The status of a long call that is over, for the call that asks for it.
+    void set_outcome(abi::Status status) { outcome_ = status; }
+    abi::Status take_outcome() { return std::exchange(outcome_, abi::Status::Ok); }
     /// Limits the call being made; TimedOut if the time has passed.
     void arm_deadline(uint64_t time);
     void disarm_deadline();
@@ -94,6 +98,7 @@ class Thread final : public ExecutionContext {
     uint64_t fs_base_ = 0;
     uint64_t gs_base_ = 0;
     FpuState* fpu_;
+    abi::Status outcome_ = abi::Status::Ok;
     const bool handler_;
 };
 

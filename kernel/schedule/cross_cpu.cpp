@@ -41,17 +41,14 @@ void run_everywhere(Function function, void* argument) {
 
 void kick(uint32_t cpu) { LocalApic::send(Cpu::at(cpu), Vectors::cross_cpu); }
 
-void serve() {
-    const uint64_t self = uint64_t{1} << Cpu::current().id;
-    if ((request_pending.load(std::memory_order_acquire) & self) == 0) return;
-    request_function(request_argument);
-    request_pending.fetch_and(~self, std::memory_order_release);
-}
-
 void serve_wake_ups() { Scheduler::current().serve_woken(); }
 
 void interrupt() {
-    serve();
+    const uint64_t self = uint64_t{1} << Cpu::current().id;
+    if ((request_pending.load(std::memory_order_acquire) & self) != 0) {
+        request_function(request_argument);
+        request_pending.fetch_and(~self, std::memory_order_release);
+    }
     serve_wake_ups();
 }
 

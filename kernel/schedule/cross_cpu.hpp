@@ -25,8 +25,6 @@ void run_everywhere(Function function, void* argument);
 void kick(uint32_t cpu);
 /// Serves the wake-ups other CPUs asked for.
 void serve_wake_ups();
-/// Serves what others asked of this CPU: synchronous requests only. Safe wherever interrupts are off.
-void serve();
 /// The inter-processor interrupt arrived: serves requests and wake-ups.
 void interrupt();
 

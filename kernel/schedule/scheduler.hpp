@@ -42,6 +42,8 @@ class Scheduler {
     void yield() { slice_over_ = preempt_ = true; }
     /// Makes the next `leave_kernel` choose anew.
     void preempt() { preempt_ = true; }
+    /// Whether it will.
+    bool preemption_due() const { return preempt_; }
 
     /// Goes on with the running context unless it is not ready any more or something more urgent is.
     [[noreturn]] void leave_kernel();

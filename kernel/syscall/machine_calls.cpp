@@ -48,8 +48,8 @@ Outcome<abi::CreateInterrupt> handle(Thread& caller, const abi::CreateInterrupt&
     TRY(publish(caller.domain(), call.slot, *interrupt));
     const abi::Result<void> bound = interrupt->bind(call.line, call.cpu, call.trigger);
     if (!bound.ok()) {
-        Graveyard::destroy(*interrupt);
         (void)caller.domain().capabilities().clear(call.slot);
+        return lock.run(Graveyard::bury(*interrupt, bound.error()));
     }
     return bound;
 }

@@ -12,6 +12,36 @@ namespace bulkhead::kernel {
 using abi::MemoryRight;
 using abi::Status;
 
+namespace {
+
+/// Clears what was derived, then hands it out.
+class Clearing final : public LongOperation {
+  public:
+    LongOperation& of(MemoryObject& memory, Domain& holder, abi::Selector slot, abi::Rights rights) {
+        memory_ = &memory;
+        offset_ = 0;
+        holder_ = &holder;
+        slot_ = slot;
+        rights_ = rights;
+        return *this;
+    }
+    std::optional<Status> step() override {
+        if (offset_ == memory_->bytes()) return publish(*holder_, slot_, *memory_, rights_).error();
+        offset_ = memory_->clear(offset_);
+        return std::nullopt;
+    }
+
+  private:
+    MemoryObject* memory_ = nullptr;
+    uint64_t offset_ = 0;
+    Domain* holder_ = nullptr;
+    abi::Selector slot_ = 0;
+    abi::Rights rights_ = 0;
+};
+constinit Clearing clearing;
+
+}  // namespace
+
 Outcome<abi::DeriveMemory> handle(Thread& caller, const abi::DeriveMemory& call) {
     ConfigurationLock lock;
     Domain* owner = TRY(owner_of_new(caller.domain(), call));
@@ -29,7 +59,7 @@ Outcome<abi::DeriveMemory> handle(Thread& caller, const abi::DeriveMemory& call)
         MemoryRight::Read | MemoryRight::Write | MemoryRight::Execute | MemoryRight::DeviceDma;
     const abi::Rights rights = derived_rights(caller.domain(), call.source, call.rights & access);
     MemoryObject* memory = TRY(make_object<MemoryObject>(*owner, source, *part, source->kind(), share));
-    if (clears) memory->clear();
+    if (clears) return lock.run(clearing.of(*memory, caller.domain(), call.slot, rights));
     return publish(caller.domain(), call.slot, *memory, rights);
 }
 
@@ -43,18 +73,20 @@ Outcome<abi::MapMemory> handle(Thread& caller, const abi::MapMemory& call) {
     const std::optional<Range> range = Range::create(call.address, call.size);
     if (!range || !memory->part(call.offset, call.size)) return Status::BadArgument;
     const bool uncached = memory->kind() == MemoryObject::Kind::Device || call.type != abi::MemoryType::WriteBack;
-    return domain->space().map(*range, *memory, call.offset,
-                               {.write = (call.access & MemoryRight::Write) != 0,
-                                .execute = (call.access & MemoryRight::Execute) != 0,
-                                .user = true,
-                                .global = false,
-                                .cache = uncached ? x86::CacheMode::Uncached : x86::CacheMode::WriteBack});
+    const x86::PageAccess access{.write = (call.access & MemoryRight::Write) != 0,
+                                 .execute = (call.access & MemoryRight::Execute) != 0,
+                                 .user = true,
+                                 .global = false,
+                                 .cache = uncached ? x86::CacheMode::Uncached : x86::CacheMode::WriteBack};
+    LongOperation* mapping = TRY(domain->space().map(*range, *memory, call.offset, access));
+    return lock.run(*mapping);
 }
 
 Outcome<abi::UnmapMemory> handle(Thread& caller, const abi::UnmapMemory& call) {
     ConfigurationLock lock;
     Domain* domain = TRY(caller.domain().lookup<Domain>(call.domain, abi::DomainRight::Map));
-    return domain->space().unmap(call.address);
+    LongOperation* unmapping = TRY(domain->space().unmap(call.address));
+    return lock.run(*unmapping);
 }
 
 Outcome<abi::DerivePorts> handle(Thread& caller, const abi::DerivePorts& call) {

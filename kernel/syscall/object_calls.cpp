@@ -28,7 +28,13 @@ Outcome<abi::Destroy> handle(Thread& caller, const abi::Destroy& call) {
     ConfigurationLock lock;
     Object* object = TRY(caller.domain().lookup<Object>(call.object, abi::Right::Destroy));
     if (object->owner() == nullptr) return Status::BadArgument;  // the root domain is not owned by anybody
-    Graveyard::destroy(*object);
+    return lock.run(Graveyard::bury(*object));
+}
+
+Outcome<abi::FinishCall> handle(Thread& caller, const abi::FinishCall&) {
+    ConfigurationLock lock;  // when it is there, what was under way is over
+    const Status status = caller.take_outcome();
+    if (status != Status::Ok) return status;
     return {};
 }
 

@@ -17,8 +17,6 @@ template <typename Call>
 static void handle_call(Thread& thread) {
     Outcome<Call> handle(Thread&, const Call&);  // a call without such a function is a link error
     auto result = handle(thread, abi::decode<Call>(thread.registers()));
-    // The thread may have destroyed itself; then nobody is there to be answered.
-    if (Scheduler::current().running() != &thread) return;
     thread.frame().rax = static_cast<uint8_t>(result.ok() ? abi::Status::Ok : result.error());
     if constexpr (!std::is_void_v<abi::Output<Call>>) {
         if (result.ok()) abi::encode(thread.registers(), result.value());

@@ -30,9 +30,8 @@ Outcome<abi::CreateVcpu> handle(Thread& caller, const abi::CreateVcpu& call) {
     auto state = make_object<MemoryObject>(*guest, vcpu, vcpu->state_memory(), MemoryObject::Kind::Ram, true);
     const auto done = state.ok() ? publish(caller.domain(), call.state_slot, *state.value()) : abi::Result<void>{state.error()};
     if (!done.ok()) {
-        Graveyard::destroy(*vcpu);
         (void)slots.clear(call.slot);
-        return done.error();
+        TRY(lock.run(Graveyard::bury(*vcpu, done.error())));
     }
     return {};
 }

@@ -113,6 +113,7 @@ struct Example {
 constexpr Selector machine_slot = abi::WellKnownSlot::Machine;
 EXAMPLE(Null)
 EXAMPLE(Yield)
+EXAMPLE(FinishCall)
 EXAMPLE(Destroy, f.notification.selector())
 EXAMPLE(CopyCapability, f.notification.selector(), self, f.free, abi::all_rights)
 EXAMPLE(RemoveCapability, self, f.free)
