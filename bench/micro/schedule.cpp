@@ -22,7 +22,7 @@ constexpr uint64_t stack_bytes = 64;
         "call %c[stub]\n\t"
         "jmp 1b"
         :
-        : [yield] "i"(static_cast<int>(abi::CallNumber::Yield)), [stub] "i"(abi::stub_page_address));
+        : [yield] "i"(static_cast<int>(abi::number_of<abi::Yield>)), [stub] "i"(abi::stub_page_address));
 }
 
 /// Threads of another domain, too many for this one's slots: their capabilities are dropped, the domain is their end.

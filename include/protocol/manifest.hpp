@@ -123,7 +123,7 @@ struct VmRecord {
 struct ChaosRecord {
     uint64_t delay_ns;
     uint64_t interval_ns;
-    uint32_t domain;
+    uint32_t domain;  ///< no_index: init itself, by a fault
     uint32_t count;
 };
 
@@ -240,7 +240,7 @@ inline bool ManifestReader::indices_fit() const {
         if (vm.monitor >= domains().size()) return false;
     }
     for (const ChaosRecord& record : chaos()) {
-        if (record.domain >= domains().size()) return false;
+        if (record.domain != no_index && record.domain >= domains().size()) return false;
     }
     return true;
 }

@@ -43,6 +43,10 @@ const Environment& environment();
 extern const uint64_t root_heap_bytes __attribute__((weak));
 inline constexpr uint64_t default_root_heap_bytes = 8 * 1024 * 1024;
 
+/// Where threads made from now on have their exceptions delivered: portal for CPU 0, those of the other CPUs behind it.
+/// For a root task, whom nobody gives any.
+void set_exception_portals(abi::Selector first);
+
 /// Ends the program with a status. The root task halts the machine; others tell their supervisor.
 [[noreturn]] void exit(int status);
 

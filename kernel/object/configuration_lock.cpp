@@ -63,7 +63,7 @@ abi::Result<void> ConfigurationLock::run(LongOperation& operation) {
     Thread& caller = calling_thread();
     operation_ = &operation;
     requester_ = &caller;
-    caller.frame().rax = static_cast<uint8_t>(abi::CallNumber::FinishCall);
+    caller.frame().rax = static_cast<uint8_t>(abi::number_of<abi::FinishCall>);
     finish();
     if (const abi::Status status = caller.take_outcome(); status != abi::Status::Ok) return status;
     return {};

@@ -104,6 +104,25 @@ class Stack {
     uint64_t heap_bytes_ = 0;
 };
 
+/// The stack of one of init's own threads. A stack pointer that is in none has nothing to read.
+class OwnStack {
+  public:
+    explicit OwnStack(uint64_t rsp) {
+        if (rsp < Place::runtime || rsp >= Place::runtime_end) return;
+        first_ = rsp;
+        end_ = align_down(rsp, runtime::stack_slot_bytes) + runtime::stack_slot_bytes;
+    }
+    bool read(uint64_t address, uint64_t& word) const {
+        if (address % 8 != 0 || address < first_ || address >= end_) return false;
+        std::memcpy(&word, reinterpret_cast<const void*>(address), sizeof(word));
+        return true;
+    }
+
+  private:
+    uint64_t first_ = 0;
+    uint64_t end_ = 0;
+};
+
 void log_registers(const abi::ExceptionFrame& f) {
     say("  rip {x} rsp {x} rflags {x}", f.rip, f.rsp, f.rflags);
     say("  rax {x} rbx {x} rcx {x} rdx {x}", f.rax, f.rbx, f.rcx, f.rdx);
@@ -112,33 +131,43 @@ void log_registers(const abi::ExceptionFrame& f) {
     say("  r13 {x} r14 {x} r15 {x}", f.r13, f.r14, f.r15);
 }
 
-void log_frames(const Component& component, const abi::ExceptionFrame& frame) {
-    const Stack stack{component, frame.rsp};
-    say("#0 {} {x}", component.program(), frame.rip);
+/// `stack` answers read(address, word): false where there is none of it.
+template <typename StackReader>
+void log_frames(std::string_view program, const abi::ExceptionFrame& frame, const StackReader& stack) {
+    say("#0 {} {x}", program, frame.rip);
     uint64_t base = frame.rbp;
     for (unsigned number = 1; number < max_frames; ++number) {
         uint64_t next = 0;
         uint64_t return_address = 0;
         if (!stack.read(base, next) || !stack.read(base + 8, return_address) || return_address == 0) return;
-        say("#{} {} {x}", number, component.program(), return_address);
+        say("#{} {} {x}", number, program, return_address);
         if (next <= base) return;  // frames go up; anything else is damage
         base = next;
     }
 }
 
+void log_exception(std::string_view name, const FaultReport& fault) {
+    if (fault.label == page_fault_vector) {
+        const char* what = (fault.error_code & 16) != 0 ? "execution" : (fault.error_code & 2) != 0 ? "write" : "read";
+        say("{}: page fault: {} at {x}, error {x}, CPU {}", name, what, fault.fault_address, fault.error_code,
+            fault.cpu);
+    } else {
+        say("{}: {} (vector {}), error {x}, CPU {}", name, exception_name(fault.label), fault.label, fault.error_code,
+            fault.cpu);
+    }
+    if (fault.has_frame) log_registers(fault.frame);
+}
+
 }  // namespace
 
 void log_fault(const Component& component, const FaultReport& fault) {
-    if (fault.label == page_fault_vector) {
-        const char* what = (fault.error_code & 16) != 0 ? "execution" : (fault.error_code & 2) != 0 ? "write" : "read";
-        say("{}: page fault: {} at {x}, error {x}, CPU {}", component.name(), what, fault.fault_address,
-            fault.error_code, fault.cpu);
-    } else {
-        say("{}: {} (vector {}), error {x}, CPU {}", component.name(), exception_name(fault.label), fault.label,
-            fault.error_code, fault.cpu);
-    }
-    if (fault.has_frame) log_registers(fault.frame);
-    log_frames(component, fault.frame);
+    log_exception(component.name(), fault);
+    log_frames(component.program(), fault.frame, Stack{component, fault.frame.rsp});
+}
+
+void log_own_fault(const FaultReport& fault) {
+    log_exception("init itself", fault);
+    log_frames("init", fault.frame, OwnStack{fault.frame.rsp});
 }
 
 }  // namespace bulkhead::init

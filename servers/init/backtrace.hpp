@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is logged about a component that faulted: fault, registers, and a backtrace by frame pointers in lines
-// `#N PROGRAM 0xADDRESS` that `bulkhead symbolize` understands. Main thread only.
+// What is logged about a component that faulted, or about init itself: fault, registers, and a backtrace by frame pointers in lines
+// `#N PROGRAM 0xADDRESS` that `bulkhead symbolize` understands. Any thread that may stand still for it.
 #pragma once
 
 #include "servers/init/component.hpp"
@@ -9,5 +9,7 @@ namespace bulkhead::init {
 
 /// Logs all of it. The component's domain must still exist; its memory is read, never believed.
 void log_fault(const Component& component, const FaultReport& fault);
+/// The same about a thread of init's own, which then stands still.
+void log_own_fault(const FaultReport& fault);
 
 }  // namespace bulkhead::init

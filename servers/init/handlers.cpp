@@ -13,6 +13,8 @@
 #include "runtime/program.hpp"
 #include "runtime/thread.hpp"
 #include "runtime/time.hpp"
+#include "servers/init/backtrace.hpp"
+#include "servers/init/say.hpp"
 
 namespace bulkhead::init {
 namespace {
@@ -184,20 +186,25 @@ void handle_control(uint64_t badge, runtime::Request& request) {
     request.reply(static_cast<uint32_t>(result));
 }
 
+/// What the kernel says about an exception, in the words and in the buffer.
+void fill_report(FaultReport& report, const runtime::Request& request) {
+    report.cpu = runtime::this_cpu();
+    report.label = request.label();
+    report.error_code = request.words[0];
+    report.fault_address = request.words[2];
+    report.has_frame = request.buffer_words() * 8 >= sizeof(report.frame);
+    if (report.has_frame) std::memcpy(&report.frame, runtime::message_bytes(), sizeof(report.frame));
+    report.frame.rip = request.words[1];
+    report.frame.rsp = request.words[3];
+}
+
 /// An exception of a component's thread: it stays stopped until the main thread has looked at it and destroys it.
 void handle_exception(uint64_t badge, runtime::Request& request) {
     const Caller caller{badge};
     if (caller.alive()) {
         if (FaultReport* report = caller.box().fault.claim()) {
+            fill_report(*report, request);
             report->generation = caller.generation;
-            report->cpu = runtime::this_cpu();
-            report->label = request.label();
-            report->error_code = request.words[0];
-            report->fault_address = request.words[2];
-            report->has_frame = request.buffer_words() * 8 >= sizeof(report->frame);
-            if (report->has_frame) std::memcpy(&report->frame, runtime::message_bytes(), sizeof(report->frame));
-            report->frame.rip = request.words[1];
-            report->frame.rsp = request.words[3];
             caller.box().fault.publish();
         }
         static_cast<void>(main_thread.signal(Wake::Report));
@@ -206,7 +213,26 @@ void handle_exception(uint64_t badge, runtime::Request& request) {
     request.reply(static_cast<uint32_t>(abi::ExceptionReply::Hold));
 }
 
+/// An exception of init's own. Nobody can go on without init, so the machine ends here, with the reason in its log; no
+/// component is waited for, since what init knew of them cannot be trusted any more.
+void handle_own_exception(uint64_t /*badge*/, runtime::Request& request) {
+    FaultReport report{};
+    fill_report(report, request);
+    static_cast<void>(runtime::invoke(abi::SetLogOutput{abi::WellKnownSlot::Machine, true, 0, 0}));
+    log_own_fault(report);
+    say("the root task has died: halting the machine");
+    static_cast<void>(runtime::invoke(abi::Halt{abi::WellKnownSlot::Machine, 1}));
+    request.reply(static_cast<uint32_t>(abi::ExceptionReply::Hold));
+}
+
 }  // namespace
+
+abi::Result<void> start_guardian() {
+    const auto service = TRY(
+        runtime::Service::create({.name = "guardian", .entry = runtime::message_handler<handle_own_exception>}));
+    runtime::set_exception_portals(service.first_portal());
+    return {};
+}
 
 Mailbox& mailbox(uint32_t component) { return mailboxes[component]; }
 EventQueue& event_queue(uint32_t cpu) { return queues[cpu]; }

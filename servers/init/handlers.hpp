@@ -25,6 +25,10 @@ struct HandlerPortals {
 /// Starts the handlers; `manifest` must stay.
 abi::Result<HandlerPortals> start_handlers(const protocol::ManifestReader& manifest, runtime::Notification wake);
 
+/// Makes the handlers that get the exceptions of init's own threads made from then on: they write down what is wrong
+/// and halt the machine.
+abi::Result<void> start_guardian();
+
 Mailbox& mailbox(uint32_t component);
 EventQueue& event_queue(uint32_t cpu);
 /// The status a component asked the machine to be halted with.

@@ -33,6 +33,8 @@ void Supervisor::start_all() {
         if (components_[index].record().vm == protocol::no_index) start(components_[index]);
     }
     for (uint32_t index = 0; index < manifest.vms().size(); ++index) start_vm(index);
+    all_started_ = true;
+    if (wants_halt_ && !any_vm()) halt(wanted_status_);
     const uint64_t now = runtime::now_ns();
     for (uint32_t index = 0; index < manifest.chaos().size(); ++index)
         chaos_[index] = {manifest.chaos()[index].domain, 0, now + manifest.chaos()[index].delay_ns};
@@ -78,21 +80,38 @@ void Supervisor::start(Component& component) {
 
 void Supervisor::start_vm(uint32_t index) {
     VirtualMachine& vm = vms_[index];
-    for (const auto text : {vm.record().kernel, vm.record().initrd}) {
-        const std::string_view name = resources_.manifest.text(text);
-        if (!name.empty() && resources_.modules.entry(name) == nullptr)
-            say("vm {}: there is no boot module {}", vm.name(), name);
-    }
+    if (!has_modules(vm)) return vm_not_started(vm);
     say("vm {}: making it, tick {}", vm.name(), runtime::now_ticks());
     const Outcome made = vm.create(resources_.memory);
     if (!made.ok()) {
         say_problem("vm ", vm.name(), made.error());
-        if (vm.record().on_failure == VmPolicy::HaltSystem && !any_vm() &&
-            index + 1 == resources_.manifest.vms().size())
-            halt(1);
-        return;
+        return vm_not_started(vm);
     }
     start(components_[vm.record().monitor]);
+}
+
+/// Whether the boot loader brought what the machine is made of; the log names what is missing.
+bool Supervisor::has_modules(const VirtualMachine& vm) {
+    bool complete = true;
+    for (const auto text : {vm.record().kernel, vm.record().initrd}) {
+        const std::string_view name = resources_.manifest.text(text);
+        if (name.empty() || resources_.modules.entry(name) != nullptr) continue;
+        say("cannot start vm {}: there is no boot module {}", vm.name(), name);
+        complete = false;
+    }
+    return complete;
+}
+
+void Supervisor::vm_not_started(const VirtualMachine& vm) {
+    if (vm.record().on_failure == VmPolicy::HaltSystem) halt_without_vms(1);
+}
+
+/// A machine whose end halts the system has ended. While others are still being started, it is not known whether it was
+/// the last one.
+void Supervisor::halt_without_vms(uint8_t status) {
+    wants_halt_ = true;
+    wanted_status_ = status;
+    if (all_started_ && !any_vm()) halt(status);
 }
 
 void Supervisor::stop(Component& component) {
@@ -142,7 +161,7 @@ void Supervisor::vm_ended(uint32_t index, VmEnd end) {
         return;
     }
     say("vm {}: has ended ({})", vm.name(), protocol::name(end));
-    if (policy == VmPolicy::HaltSystem && !any_vm()) halt(end == VmEnd::PowerOff || end == VmEnd::Reset ? 0 : 1);
+    if (policy == VmPolicy::HaltSystem) halt_without_vms(end == VmEnd::PowerOff || end == VmEnd::Reset ? 0 : 1);
 }
 
 void Supervisor::restart_vm(uint32_t index) {
@@ -153,7 +172,7 @@ void Supervisor::restart_vm(uint32_t index) {
         return;
     }
     say("vm {}: {} restarts are the limit, giving it up", vm.name(), vm.record().restart_limit);
-    if (vm.record().on_failure == VmPolicy::HaltSystem && !any_vm()) halt(1);
+    if (vm.record().on_failure == VmPolicy::HaltSystem) halt_without_vms(1);
 }
 
 // ---- What the handlers left ----------------------------------------------------------------------------------------
@@ -327,6 +346,10 @@ void Supervisor::run_chaos() {
         if (plan.done >= record.count || runtime::now_ns() < plan.next_ns) continue;
         plan.next_ns = runtime::now_ns() + record.interval_ns;
         ++plan.done;
+        if (plan.component == protocol::no_index) {
+            say("chaos: init itself dies");
+            runtime::stop_by_fault();
+        }
         Component& victim = components_[plan.component];
         if (!victim.running()) continue;
         say("chaos: killing {} ({} of {})", victim.name(), plan.done, record.count);

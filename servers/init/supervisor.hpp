@@ -36,6 +36,9 @@ class Supervisor {
     // Life and death.
     void start(Component& component);
     void start_vm(uint32_t index);
+    bool has_modules(const VirtualMachine& vm);
+    void vm_not_started(const VirtualMachine& vm);
+    void halt_without_vms(uint8_t status);
     void stop(Component& component);
     void component_ended(Component& component, EndKind end);
     void vm_ended(uint32_t index, protocol::VmEnd end);
@@ -77,6 +80,9 @@ class Supervisor {
     Component components_[protocol::ManifestLimit::domains];
     VirtualMachine vms_[protocol::ManifestLimit::vms];
     RestartHistory vm_history_[protocol::ManifestLimit::vms];
+    bool all_started_ = false;
+    bool wants_halt_ = false;  ///< a machine has ended whose policy says so
+    uint8_t wanted_status_ = 0;
     Service services_[protocol::ManifestLimit::services];
     ChaosPlan chaos_[protocol::ManifestLimit::chaos];
 };

@@ -108,7 +108,6 @@ Outcome VirtualMachine::attach(Child& monitor, Modules& modules, protocol::VmInf
                              monitor.grant(guest_.selector(), abi::DomainRight::Map | abi::DomainRight::Create));
     TRY(attach_memory(monitor, information));
     TRY(attach_vcpus(monitor, information));
-    // A missing module is the monitor's to report: it knows what it needs, and the log has named the file.
     TRY(attach_module(monitor, modules.entry(manifest_->text(record_->kernel)), VmPlace::kernel, information.kernel));
     TRY(attach_module(monitor, modules.entry(manifest_->text(record_->initrd)), VmPlace::initrd, information.initrd));
     return {};

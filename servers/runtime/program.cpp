@@ -46,6 +46,7 @@ void take_root_heap(const abi::RootInformation& root) {
 }  // namespace
 
 const Environment& environment() { return the_environment; }
+void set_exception_portals(abi::Selector first) { the_environment.exception_portals = first; }
 
 void initialize_root(const abi::RootInformation& root) {
     the_environment.name = "root";

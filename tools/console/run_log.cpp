@@ -18,6 +18,13 @@ constexpr std::string_view kHalted = "bulkhead: system halted (status ";
 constexpr std::string_view kPanic = "bulkhead: KERNEL PANIC";
 constexpr std::string_view kChannel = "console: channel ";
 constexpr std::size_t kTailBytes = 3000;
+constexpr std::size_t kGuestTailBytes = 800;
+
+/// Adds a line and forgets the first ones when that gets too much.
+void remember(std::string& lines, std::string_view line, std::size_t limit) {
+    lines += fmt::format("{}\n", line);
+    if (lines.size() > 2 * limit) lines.erase(0, lines.find('\n', lines.size() - limit) + 1);
+}
 
 std::optional<int> number_after(std::string_view text, std::string_view prefix) {
     const auto found = text.find(prefix);
@@ -58,8 +65,7 @@ void RunLog::finish() {
 void RunLog::line(std::string_view text) {
     if (text.empty()) return;
     write(text);
-    recent_ += fmt::format("{}\n", text);
-    if (recent_.size() > 2 * kTailBytes) recent_.erase(0, recent_.find('\n', recent_.size() - kTailBytes) + 1);
+    remember(recent_, text, kTailBytes);
     if (const auto status = number_after(text, kHalted)) halt_status_ = status;
     if (text.find(kPanic) != std::string_view::npos) panicked_ = true;
     if (const auto number = number_after(text, kChannel)) {
@@ -68,14 +74,20 @@ void RunLog::line(std::string_view text) {
     }
 }
 
-void RunLog::guest_line(unsigned channel, std::string_view text) { write(fmt::format("{{{}}} {}", channel, text)); }
+void RunLog::guest_line(unsigned channel, std::string_view text) {
+    write(fmt::format("{{{}}} {}", channel, text));
+    if (!text.empty()) remember(guest_recent_[channel], text, kGuestTailBytes);
+}
 
 void RunLog::write(std::string_view text) {
     stream_ << text << '\n';
     stream_.flush();
 }
 
-std::string RunLog::tail() const { return recent_; }
+std::string RunLog::guest_tail(unsigned channel) const {
+    const auto found = guest_recent_.find(channel);
+    return found != guest_recent_.end() ? found->second : std::string();
+}
 
 std::filesystem::path new_log_name(const std::filesystem::path& directory, std::string_view name) {
     return directory / fmt::format("{}-{:%Y%m%d-%H%M%S}-{}.log", name, fmt::localtime(std::time(nullptr)), ::getpid());

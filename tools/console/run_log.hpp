@@ -31,7 +31,9 @@ class RunLog {
     /// Names from lines "console: channel N = vm NAME".
     [[nodiscard]] const std::map<unsigned, std::string>& channel_names() const { return names_; }
     /// The last lines of kernel and system log, for messages about a failed run.
-    [[nodiscard]] std::string tail() const;
+    [[nodiscard]] std::string tail() const { return recent_; }
+    /// The last lines of a guest's console.
+    [[nodiscard]] std::string guest_tail(unsigned channel) const;
 
   private:
     void line(std::string_view text);
@@ -47,6 +49,7 @@ class RunLog {
     std::optional<int> halt_status_;
     bool panicked_ = false;
     std::string recent_;
+    std::map<unsigned, std::string> guest_recent_;
 };
 
 /// A name for a new log file: logs/NAME-DATE-PID.log.

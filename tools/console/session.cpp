@@ -52,7 +52,7 @@ bool pump(Machine& machine, FrameDemux& demux, RunLog& log, Clock::time_point li
 std::string describe_end(const Machine& machine, const RunLog& log, bool in_time, seconds limit) {
     std::string text;
     if (log.panicked()) text = "the kernel panicked";
-    else if (!in_time) text = fmt::format("nothing ended it within {} s", limit.count());
+    else if (!in_time) text = fmt::format("nothing ended it within {} s (--timeout gives it more)", limit.count());
     else if (log.halt_status()) text = fmt::format("the system halted early with status {}", *log.halt_status());
     else text = "the machine stopped without a word (a triple fault, or the emulator gave up)";
     if (const auto tail = log.tail(); !tail.empty()) text += "\n--- end of the log\n" + tail + "---";
@@ -102,8 +102,10 @@ SessionResult exec_session(Machine& machine, RunLog& log, const std::string& tok
     machine.stop();
     log.finish();
     if (exec.status()) return {*exec.status()};
-    const std::string where = exec.started() ? "the command did not end: " : "the guest did not reach the command: ";
-    return {kRunFailed, where + describe_end(machine, log, in_time, limit)};
+    std::string text = exec.started() ? "the command did not end: " : "the guest did not reach the command: ";
+    text += describe_end(machine, log, in_time, limit);
+    if (const auto words = log.guest_tail(1); !words.empty()) text += "\n--- what the guest printed last\n" + words + "---";
+    return {kRunFailed, text};
 }
 
 SessionResult interactive_session(Machine& machine, RunLog& log) {

@@ -18,6 +18,10 @@ namespace fs = std::filesystem;
 
 namespace {
 
+void erase_all(std::string& text, const std::string& part) {
+    for (auto found = text.find(part); found != std::string::npos; found = text.find(part)) text.erase(found, part.size());
+}
+
 /// What addr2line says of one address: innermost inlined function first, as "function at file:line".
 std::string describe(const Layout& layout, const fs::path& image, const BacktraceLine& frame, bool return_address) {
     // A return address belongs to the call before it, which may be the last instruction of its line.
@@ -27,8 +31,9 @@ std::string describe(const Layout& layout, const fs::path& image, const Backtrac
     if (result.exit_status != 0) return {};
     std::string text = result.text;
     while (text.ends_with('\n')) text.pop_back();
-    const std::string root = layout.source.string() + "/";
-    for (auto found = text.find(root); found != std::string::npos; found = text.find(root)) text.erase(found, root.size());
+    // Files are named from the top of the tree, also where a compiler was told them relative to the build tree.
+    erase_all(text, layout.source.string() + "/");
+    erase_all(text, (fs::relative(layout.build, layout.source) / "../../").string());
     if (text.starts_with("??")) return {};
     return text;
 }

@@ -15,6 +15,10 @@ using protocol::ManifestLimit;
 constexpr std::uint64_t kernel_reserve_bytes = 32 << 20;    ///< kernel, its memory, boot modules of programs
 constexpr std::uint64_t program_reserve_bytes = 512 << 10;  ///< image, stack, startup page of one program
 constexpr std::uint64_t monitor_quota_bytes = 8 << 20;
+/// The kernel's pool is this part of the machine's RAM (kernel/platform/memory_plan.hpp); init itself and the kernel's
+/// own tables need some of it.
+constexpr std::uint64_t pool_share_of_ram = 16;
+constexpr std::uint64_t init_quota_bytes = 4 << 20;
 
 class Checker {
   public:
@@ -172,11 +176,11 @@ void Checker::devices() {
 
 void Checker::chaos() {
     for (const Chaos& chaos : model_.chaos) {
-        std::string all;
-        bool found = false;
+        std::string all{init_name};
+        bool found = chaos.domain.text == init_name;
         for (const Domain& domain : model_.domains) {
             found = found || domain.name == chaos.domain.text;
-            all += (all.empty() ? "" : ", ") + domain.name;
+            all += ", " + domain.name;
         }
         if (!found)
             diagnostics_.add(chaos.domain.place, "[[chaos]]: there is no domain '" + chaos.domain.text + "'", all);
@@ -256,12 +260,24 @@ void check(const Model& model, Diagnostics& diagnostics) {
     }
 }
 
+std::uint64_t guest_quota_bytes(const VirtualMachine& vm) {
+    // Tables for RAM in large pages need 1/512 of 1/512; what is mapped in small pages needs more.
+    return (1024 + vm.memory_bytes / page_size_bytes / 400) * page_size_bytes;
+}
+
 std::uint64_t memory_needed(const Model& model) {
     std::uint64_t sum = kernel_reserve_bytes;
-    for (const Domain& domain : model.domains)
+    std::uint64_t kernel_memory = init_quota_bytes;
+    for (const Domain& domain : model.domains) {
         sum += domain.memory_bytes + domain.state_bytes + domain.quota_bytes + program_reserve_bytes;
-    for (const VirtualMachine& vm : model.vms) sum += vm.memory_bytes + protocol::VmPlace::device_state_bytes;
-    return sum;
+        kernel_memory += domain.quota_bytes;
+    }
+    for (const VirtualMachine& vm : model.vms) {
+        sum += vm.memory_bytes + protocol::VmPlace::device_state_bytes + guest_quota_bytes(vm);
+        kernel_memory += guest_quota_bytes(vm);
+    }
+    // All quotas come out of the kernel's pool, a fixed share of the RAM.
+    return std::max(sum, kernel_memory * pool_share_of_ram);
 }
 
 unsigned cpus_used(const Model& model) {

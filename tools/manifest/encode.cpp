@@ -25,6 +25,10 @@ class Encoder {
     /// The name of the boot module with this content; files that are used twice are one module.
     std::string module(ModuleKind kind, const std::string& file, const std::string& name);
     [[nodiscard]] std::uint32_t domain_index(const std::string& name) const;
+    /// The same for what may also be init.
+    [[nodiscard]] std::uint32_t chaos_target(const std::string& name) const {
+        return name == init_name ? protocol::no_index : domain_index(name);
+    }
 
     template <typename Record>
     ManifestTable table(const std::vector<Record>& records) {
@@ -122,7 +126,7 @@ void Encoder::vm(const VirtualMachine& vm, std::uint32_t index) {
     record.command_line = text(vm.command_line);
     record.memory_bytes = vm.memory_bytes;
     // The state pages and the page tables of the guest-physical space: 8 bytes per 4K page at worst, and some more.
-    record.quota_pages = 1024 + vm.memory_bytes / page_size_bytes / 400;
+    record.quota_pages = guest_quota_bytes(vm) / page_size_bytes;
     record.budget_ns = vm.schedule.budget_ns;
     record.period_ns = vm.schedule.period_ns;
     record.restart_window_ns = vm.restart.window_ns;
@@ -148,7 +152,7 @@ void Encoder::run() {
     connections();
     for (std::uint32_t index = 0; index < model_.vms.size(); ++index) vm(model_.vms[index], index);
     for (const Chaos& chaos : model_.chaos)
-        chaos_.push_back({chaos.delay_ns, chaos.interval_ns, domain_index(chaos.domain.text), chaos.count});
+        chaos_.push_back({chaos.delay_ns, chaos.interval_ns, chaos_target(chaos.domain.text), chaos.count});
 
     header.domains = table(domains_);
     header.devices = table(devices_);

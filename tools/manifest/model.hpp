@@ -90,8 +90,11 @@ struct VirtualMachine {
     std::uint8_t monitor_priority = 100;
 };
 
+/// The root task's name: for [[chaos]], and in the log. No domain may have it.
+inline constexpr std::string_view init_name = "init";
+
 struct Chaos {
-    Name domain;
+    Name domain;  ///< or init_name
     std::uint32_t count = 1;
     std::uint64_t interval_ns = 500'000'000;
     std::uint64_t delay_ns = 0;
@@ -132,6 +135,8 @@ void encode(const Model& model, CompileResult& result);
 
 /// RAM the manifest asks for, in bytes, without program images.
 [[nodiscard]] std::uint64_t memory_needed(const Model& model);
+/// Kernel memory of a guest domain.
+[[nodiscard]] std::uint64_t guest_quota_bytes(const VirtualMachine& vm);
 /// One more than the highest CPU number used.
 [[nodiscard]] unsigned cpus_used(const Model& model);
 

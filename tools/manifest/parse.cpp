@@ -190,6 +190,7 @@ Domain Parser::domain(const toml::table& table, std::string_view name, Place pla
     domain.place = place;
     domain.name = std::string{name};
     const std::string what = "domain '" + domain.name + "'";
+    if (name == init_name) diagnostics_.add(place, what + ": this is the root task's name", "any other name");
     TableReader reader{table, what, diagnostics_};
     reader.require("program", "the name of a program of this system, such as \"uart\"");
     reader.name("program", domain.program, ManifestLimit::module_name);

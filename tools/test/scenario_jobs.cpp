@@ -77,13 +77,17 @@ std::vector<CaseResult> run_scenario(const ScenarioRun& run, const Layout& layou
     const fs::path log_file = job_log(layout, run.job_name);
     ScenarioOutcome outcome;
     ClockCheck clock;
-    const auto result = run_system(layout, request_of(run, layout), log_file, std::chrono::seconds(run.timeout_s),
-                                   [&](std::string_view text) {
-                                       outcome.output += text;
-                                       clock.output(text);
-                                   });
-    outcome.status = result.status;
-    outcome.problem = result.problem;
+    const auto output = [&](std::string_view text) {
+        outcome.output += text;
+        clock.output(text);
+    };
+    try {
+        const auto result = run_system(layout, request_of(run, layout), log_file, std::chrono::seconds(run.timeout_s), output);
+        outcome.status = result.status;
+        outcome.problem = result.problem;
+    } catch (const Error& error) {
+        outcome.problem = error.what();  // nothing was started
+    }
     outcome.clock_error_s = clock.error_s();
     if (fs::exists(log_file)) outcome.log = symbolize_text(layout, read_file(log_file));
     const auto wrong = judge(run.scenario, outcome);

@@ -156,6 +156,12 @@ TEST(Compile, FilesUsedTwiceAreOneModule) {
     EXPECT_EQ(reader.text(reader.vms()[1].kernel), "kernel:zebra");
 }
 
+TEST(Compile, ChaosCanMeetInit) {
+    const Compiled compiled{"[domain.a]\nprogram = \"p\"\n[[chaos]]\nkill = \"init\"\n"};
+    ASSERT_EQ(compiled.reader().chaos().size(), 1u);
+    EXPECT_EQ(compiled.reader().chaos()[0].domain, no_index);
+}
+
 TEST(Compile, Chaos) {
     const Compiled compiled{example};
     const auto chaos = compiled.reader().chaos();

@@ -130,7 +130,12 @@ TEST(Diagnostics, Overcommit) {
 
 TEST(Diagnostics, Chaos) {
     EXPECT_EQ(diagnose("[domain.a]\nprogram = \"p\"\n[[chaos]]\nkill = \"b\"\n"),
-              "m.toml:4:8: [[chaos]]: there is no domain 'b'; allowed: a\n");
+              "m.toml:4:8: [[chaos]]: there is no domain 'b'; allowed: init, a\n");
+}
+
+TEST(Diagnostics, TheRootTasksNameIsTaken) {
+    EXPECT_EQ(diagnose("[domain.init]\nprogram = \"p\"\n"),
+              "m.toml:1:9: domain 'init': this is the root task's name; allowed: any other name\n");
 }
 
 TEST(Diagnostics, AllMistakesAtOnce) {

@@ -53,7 +53,9 @@ size_t walk(const ManifestReader& reader) {
     for (const auto& connection : reader.connections())
         touch(reader.domains()[connection.client].name), touch(reader.services()[connection.service].name);
     for (const auto& vm : reader.vms()) touch(vm.name), touch(vm.kernel), touch(vm.initrd), touch(vm.command_line);
-    for (const auto& chaos : reader.chaos()) touch(reader.domains()[chaos.domain].name);
+    for (const auto& chaos : reader.chaos()) {
+        if (chaos.domain != no_index) touch(reader.domains()[chaos.domain].name);
+    }
     return sum;
 }
 
