@@ -355,11 +355,11 @@ struct Halt {
 
 /// All calls of this page, by number: what dispatchers, checks and the printed reference iterate over.
 using AllCalls = std::tuple<Null, Yield, Destroy, FinishCall, CopyCapability, RemoveCapability, Inspect, CreateDomain,
-                            CreateThread, SetThreadBases, CreateSchedulingContext, SetSchedulingContext, CreatePortal, DerivePortal,
-                            CreateNotification, DeriveNotification, Signal, Wait, DeriveMemory, MapMemory, UnmapMemory,
-                            DerivePorts, MapPorts, CreateInterrupt, AcknowledgeInterrupt, CreateVcpu, BindVcpu,
-                            RecallVcpu, PullVcpuState, PostInterrupt, CreateVirtualInterrupt, SetVirtualInterrupt,
-                            PostVirtualInterrupt, ReadLog, WriteLog, SetLogOutput, Halt>;
+                            CreateThread, SetThreadBases, CreateSchedulingContext, SetSchedulingContext, CreatePortal,
+                            DerivePortal, CreateNotification, DeriveNotification, Signal, Wait, DeriveMemory, MapMemory,
+                            UnmapMemory, DerivePorts, MapPorts, CreateInterrupt, AcknowledgeInterrupt, CreateVcpu,
+                            BindVcpu, RecallVcpu, PullVcpuState, PostInterrupt, CreateVirtualInterrupt,
+                            SetVirtualInterrupt, PostVirtualInterrupt, ReadLog, WriteLog, SetLogOutput, Halt>;
 
 /// RAX bits 0..7 on entry. The two fast paths come first, the calls above follow in their order.
 enum class CallNumber : uint8_t {

@@ -10,6 +10,7 @@
 #include "tools/bulkhead/system.hpp"
 #include "tools/debug/symbolize.hpp"
 #include "tools/machine/error.hpp"
+#include "tools/machine/launch.hpp"
 #include "tools/machine/size.hpp"
 
 namespace bulkhead::tool {
@@ -35,6 +36,8 @@ struct RunOptions {
     bool gdb = false;
 };
 
+constexpr unsigned kGdbPort = 1234;  ///< unless somebody else has it
+
 void say(std::string_view text) { std::fprintf(stderr, "bulkhead: %.*s\n", static_cast<int>(text.size()), text.data()); }
 
 std::optional<std::uint64_t> size_option(const char* name, const std::string& text) {
@@ -58,9 +61,12 @@ Platform decide_platform(const std::optional<Platform>& asked) {
 }
 
 /// Debug information for a gdb session, on standard error before the machine stops at its first instruction.
-void explain_gdb(const Layout& layout) {
-    say("the machine waits for gdb; in another terminal:");
-    say(fmt::format("  gdb -ex 'target remote 127.0.0.1:1234' '{}'", layout.kernel().string()));
+void explain_gdb(const Layout& layout, unsigned port) {
+    say("the machine waits for gdb before its first instruction; in another terminal:");
+    say(fmt::format("  gdb -readnow -x '{}' -ex 'target remote 127.0.0.1:{}' '{}'",
+                    (layout.source / "tools" / "debug" / "bulkhead_gdb.py").string(), port, layout.kernel().string()));
+    say("there: 'hbreak FUNCTION' and 'continue'; 'bulkhead-capabilities SPACE' lists a domain's capabilities");
+    say("programs lie in " + (layout.build / "programs").string() + ": 'add-symbol-file' one to stop in it");
 }
 
 void print_output(std::string_view text) {
@@ -91,9 +97,11 @@ int run(const RunOptions& options) {
     request.overrides.machine_memory_bytes = size_option("--machine-memory", options.machine_memory);
     request.kernel_arguments = options.kernel_arguments;
     request.uefi = options.uefi;
-    request.wait_for_gdb = options.gdb;
     request.platform = decide_platform(options.platform);
-    if (options.gdb) explain_gdb(layout);
+    if (options.gdb) {
+        request.gdb_port = free_port(kGdbPort);
+        explain_gdb(layout, request.gdb_port);
+    }
 
     const auto log = new_log_name(layout.logs(), "run");
     const unsigned given = options.timeout_s != 0 ? options.timeout_s : 300;

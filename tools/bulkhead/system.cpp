@@ -79,7 +79,8 @@ PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path&
     run.machine.cpu_model = request.cpu_model;
     run.machine.counted = request.counted && request.platform == Platform::QemuSvm;
     run.machine.uefi = request.uefi;
-    run.machine.wait_for_gdb = request.wait_for_gdb;
+    run.machine.wait_for_gdb = request.gdb_port != 0;
+    run.machine.gdb_port = request.gdb_port;
     return run;
 }
 
@@ -124,7 +125,8 @@ SessionResult run_program(const Layout& layout, const std::string& program, cons
     options.image = work.path() / "boot.iso";
     options.work_directory = work.path();
     options.uefi = request.uefi;
-    options.wait_for_gdb = request.wait_for_gdb;
+    options.wait_for_gdb = request.gdb_port != 0;
+    options.gdb_port = request.gdb_port;
     options.counted = request.counted && request.platform == Platform::QemuSvm;
     build_program_image(layout, program, request.kernel_arguments, options.image, work.path());
     RunLog log(log_file);

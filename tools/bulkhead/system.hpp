@@ -25,7 +25,7 @@ struct SystemRequest {
     std::string kernel_arguments = {};               ///< appended to Bulkhead's command line
     bool counted = false;                            ///< see MachineOptions
     bool uefi = false;
-    bool wait_for_gdb = false;
+    unsigned gdb_port = 0;  ///< not 0: stop before the first instruction and wait for gdb there
     // What a test does to a system:
     std::string cpu_model = {};                      ///< another processor model than the platform's
     std::uint64_t real_memory_bytes = 0;             ///< not 0: what the machine has, whatever the manifest needs

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/machine/launch.hpp"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -56,6 +58,21 @@ void Machine::stop() {
 std::string Machine::emulator_messages() const {
     if (!std::filesystem::exists(message_file_)) return {};
     return read_file(message_file_);
+}
+
+unsigned free_port(unsigned wanted) {
+    for (const unsigned candidate : {wanted, 0U}) {
+        const Descriptor socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        sockaddr_in address{};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(static_cast<std::uint16_t>(candidate));
+        socklen_t length = sizeof address;
+        auto* generic = reinterpret_cast<sockaddr*>(&address);
+        if (::bind(socket.value(), generic, length) != 0) continue;
+        if (::getsockname(socket.value(), generic, &length) == 0) return ntohs(address.sin_port);
+    }
+    throw_errno("no free port on the loopback interface");
 }
 
 }  // namespace bulkhead::tool

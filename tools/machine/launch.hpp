@@ -24,7 +24,8 @@ struct MachineOptions {
     bool counted = false;                  ///< QEMU: the TSC counts instructions, runs repeat exactly
     bool uefi = false;                     ///< QEMU: boot by OVMF instead of the PC BIOS
     bool forgive_unknown_msrs = false;  ///< Bochs: they read as zero instead of raising #GP; Linux needs it
-    bool wait_for_gdb = false;             ///< QEMU: stop before the first instruction, gdb on port 1234
+    bool wait_for_gdb = false;             ///< QEMU: stop before the first instruction, gdb on gdb_port
+    unsigned gdb_port = 0;
 };
 
 enum class Received { Data, Ended, TimedOut };
@@ -56,6 +57,9 @@ class Machine {
     Descriptor serial_;
     std::filesystem::path message_file_;
 };
+
+/// A port of the loopback interface that nobody listens on: `wanted` if that is free.
+[[nodiscard]] unsigned free_port(unsigned wanted);
 
 [[nodiscard]] Machine start_qemu(const MachineOptions& options);
 [[nodiscard]] Machine start_bochs(const MachineOptions& options);

@@ -63,7 +63,7 @@ std::vector<std::string> qemu_arguments(const MachineOptions& options) {
     if (options.counted) {
         append(words, {"-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm", "-seed", "1"});
     }
-    if (options.wait_for_gdb) append(words, {"-gdb", "tcp:127.0.0.1:1234", "-S"});
+    if (options.wait_for_gdb) append(words, {"-gdb", "tcp:127.0.0.1:" + std::to_string(options.gdb_port), "-S"});
     return words;
 }
 
