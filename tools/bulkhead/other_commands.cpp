@@ -18,6 +18,7 @@ std::map<std::string, Platform> platform_names() {
 
 void add_build_command(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand("build", "build everything and fetch the guests; run nothing");
+    command->footer("Everything lands in build/default; the compiler's words are in build/default/build.log.");
     command->callback([&action] {
         // The script that started this tool has built the targets already.
         action = [] {
@@ -32,6 +33,9 @@ void add_build_command(CLI::App& app, Action& action) {
 void add_check_command(CLI::App& app, Action& action) {
     auto file = std::make_shared<std::string>();
     auto* command = app.add_subcommand("check", "check a system manifest");
+    command->footer(R"(Example:
+  bulkhead check tools/systems/default.toml
+A mistake is shown as FILE:LINE:COLUMN: what is wrong; allowed: what may stand there. All keys: docs/guide/manifest.md)");
     command->add_option("SYSTEM", *file, "the manifest")->required()->check(CLI::ExistingFile);
     command->callback([file, &action] {
         action = [file] {
@@ -47,6 +51,9 @@ void add_check_command(CLI::App& app, Action& action) {
 void add_symbolize_command(CLI::App& app, Action& action) {
     auto file = std::make_shared<std::string>();
     auto* command = app.add_subcommand("symbolize", "name the functions in the backtraces of a log");
+    command->footer(R"(Examples:
+  bulkhead symbolize build/default/logs/run-20260101-120000-1234.log
+  some-serial-console | bulkhead symbolize -)");
     command->add_option("LOG", *file, "the log, or - for standard input")->required();
     command->callback([file, &action] {
         action = [file] { return symbolize_log(find_layout(), *file); };

@@ -82,7 +82,7 @@ int report(const SessionResult& result, const std::filesystem::path& log, bool a
 
 int run(const RunOptions& options) {
     if (!options.exec_command && options.program.empty()) {
-        say("Ctrl-] then q leaves; Ctrl-] n shows the next console; Ctrl-] l shows or hides the system log");
+        say("to leave: Ctrl-] q   (Ctrl-] n: next console, l: system log, ?: help)");
     }
     const auto layout = find_layout();
     SystemRequest request;
@@ -116,6 +116,17 @@ int run(const RunOptions& options) {
 void add_run_command(CLI::App& app, Action& action) {
     auto options = std::make_shared<RunOptions>();
     auto* command = app.add_subcommand("run", "boot a system; the terminal becomes its guest's console");
+    command->footer(R"(Examples:
+  bulkhead run                                   a Debian guest; type into its shell, `exit` powers it off
+  bulkhead run --exec 'uname -a; nproc' --cpus 2 one command in a guest with two CPUs, and its exit status
+  bulkhead run --on bochs-vmx --exec 'uname -r'  the same on VT-x, which Bochs emulates (about a minute)
+  bulkhead run tools/systems/two-guests.toml     two guests; Ctrl-] n shows the other one
+  bulkhead run --kernel bzImage --initrd initrd.cpio --cmdline 'console=ttyS0'
+  bulkhead run --program test-ipc --kernel-args 'only=NAME'   one system test by hand
+  bulkhead run --gdb                             prints the gdb line to type in another terminal
+
+Keys: Ctrl-] then q leaves, n next console, l system log; Ctrl-] ? lists them.
+The log of each run is in build/default/logs; status 125: the run itself failed.)");
     command->add_option("SYSTEM", options->manifest, "system manifest (default: one Debian guest)");
     command->add_option("--on", options->platform, "platform: kvm, qemu-svm, bochs-vmx, nested-svm, nested-vmx")
         ->transform(CLI::CheckedTransformer(platform_names()));

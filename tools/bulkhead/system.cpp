@@ -22,16 +22,47 @@ struct PreparedRun {
     std::string exec_token;
 };
 
-/// Gives the first guest an initrd of its own that ends in the archive with the command.
-CompiledSystem compile_with_command(const Layout& layout, const SystemRequest& request, const fs::path& work,
-                                    const std::string& token) {
-    const auto system = compile_system(request.manifest, request.overrides);
-    if (system.first_initrd.empty()) throw Error("--exec needs a manifest whose first virtual machine has an initrd");
+/// The initramfs archive that tells the guest's /init what terminal its console is.
+std::string terminal_archive(const TerminalDescription& terminal) {
+    CpioArchive archive;
+    archive.add_directory("bulkhead");
+    archive.add_file("bulkhead/terminal", fmt::format("{} {} {}\n", terminal.rows, terminal.columns, terminal.type));
+    return std::move(archive).finish();
+}
+
+/// The initramfs archive that makes the guest's /init run the command of the request.
+std::string exec_archive(const SystemRequest& request, const std::string& token) {
+    CpioArchive archive;
+    archive.add_directory("bulkhead");
+    archive.add_file("bulkhead/exec", request.exec_command.value_or(""));
+    archive.add_file("bulkhead/token", token);
+    for (const auto& [name, file] : request.exec_programs) archive.add_file("bulkhead/" + name, read_file(file), 0755);
+    return std::move(archive).finish();
+}
+
+/// Gives the first guest an initrd of its own that ends in `archive`.
+CompiledSystem compile_with_archive(const Layout& layout, const SystemRequest& request, const fs::path& work,
+                                    const CompiledSystem& system, const std::string& archive) {
     const auto initrd = guest_file(layout, system.first_initrd, fs::absolute(request.manifest).parent_path());
-    write_file(work / "initrd", initrd_with_command(read_file(initrd), request, token));
+    write_file(work / "initrd", join_archives(read_file(initrd), archive));
     auto overrides = request.overrides;
     overrides.initrd = work / "initrd";
     return compile_system(request.manifest, overrides);
+}
+
+/// The system with what this run adds to its first guest: the command, or the user's terminal.
+CompiledSystem compile_for_run(const Layout& layout, const SystemRequest& request, const fs::path& work,
+                               const std::string& token) {
+    const auto system = compile_system(request.manifest, request.overrides);
+    const bool has_initrd = !system.first_initrd.empty();
+    if (request.exec_command) {
+        if (!has_initrd) throw Error("--exec needs a manifest whose first virtual machine has an initrd");
+        return compile_with_archive(layout, request, work, system, exec_archive(request, token));
+    }
+    if (request.terminal && has_initrd) {
+        return compile_with_archive(layout, request, work, system, terminal_archive(*request.terminal));
+    }
+    return system;
 }
 
 std::vector<BootModule> boot_modules(const Layout& layout, const SystemRequest& request, const CompiledSystem& system,
@@ -63,8 +94,7 @@ PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path&
     if (!fs::is_regular_file(request.manifest)) throw Error(fmt::format("there is no manifest {}", request.manifest.string()));
     PreparedRun run;
     run.exec_token = random_token();
-    const auto system = request.exec_command ? compile_with_command(layout, request, work, run.exec_token)
-                                             : compile_system(request.manifest, request.overrides);
+    const auto system = compile_for_run(layout, request, work, run.exec_token);
     BootImage image;
     image.kernel = layout.kernel();
     image.command_line = "console=framed " + request.kernel_arguments;
@@ -87,12 +117,7 @@ PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path&
 }  // namespace
 
 std::string initrd_with_command(std::string initrd, const SystemRequest& request, const std::string& token) {
-    CpioArchive archive;
-    archive.add_directory("bulkhead");
-    archive.add_file("bulkhead/exec", request.exec_command.value_or(""));
-    archive.add_file("bulkhead/token", token);
-    for (const auto& [name, file] : request.exec_programs) archive.add_file("bulkhead/" + name, read_file(file), 0755);
-    return join_archives(std::move(initrd), std::move(archive).finish());
+    return join_archives(std::move(initrd), exec_archive(request, token));
 }
 
 fs::path default_manifest(const Layout& layout) { return layout.source / "tools" / "systems" / "default.toml"; }
@@ -136,7 +161,9 @@ SessionResult run_program(const Layout& layout, const std::string& program, cons
 
 SessionResult run_system_interactively(const Layout& layout, const SystemRequest& request, const fs::path& log_file) {
     const TemporaryDirectory work;
-    const auto run = prepare(layout, request, work.path());
+    SystemRequest here = request;
+    here.terminal = describe_terminal();
+    const auto run = prepare(layout, here, work.path());
     RunLog log(log_file);
     auto machine = start_machine(layout, run.machine);
     return interactive_session(machine, log);

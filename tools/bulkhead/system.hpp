@@ -10,6 +10,7 @@
 
 #include "tools/bulkhead/manifest.hpp"
 #include "tools/console/session.hpp"
+#include "tools/console/terminal.hpp"
 #include "tools/image/iso.hpp"
 #include "tools/machine/layout.hpp"
 #include "tools/machine/platform.hpp"
@@ -22,6 +23,7 @@ struct SystemRequest {
     ManifestOverrides overrides = {};
     std::optional<std::string> exec_command = {};
     std::map<std::string, std::filesystem::path> exec_programs = {};  ///< by name in the guest's /bulkhead, for --exec
+    std::optional<TerminalDescription> terminal = {};  ///< what the first guest's console is shown on
     std::string kernel_arguments = {};               ///< appended to Bulkhead's command line
     bool counted = false;                            ///< see MachineOptions
     bool uefi = false;

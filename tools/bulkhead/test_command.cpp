@@ -44,6 +44,15 @@ int run(const TestCommand& command) {
 void add_test_command(CLI::App& app, Action& action) {
     auto options = std::make_shared<TestCommand>();
     auto* command = app.add_subcommand("test", "run every test this machine can run");
+    command->footer(R"(Examples:
+  bulkhead test                          all of it, about a quarter of an hour on two cores
+  bulkhead test unit                     what needs no machine, under a minute
+  bulkhead test system.test-ipc          one program on each platform it is listed for
+  bulkhead test 'debian-shell@qemu'      part of a name, or a regular expression
+  bulkhead test --on bochs-vmx           only there
+  bulkhead test --nested debian-nested   Bulkhead as a guest of Linux KVM
+
+Names: unit.SUITE.TEST, system.PROGRAM@PLATFORM/CPUS:TEST, scenario.NAME@PLATFORM/CPUS. Logs: build/default/logs/test.)");
     command->add_option("FILTER", options->filter, "only tests whose name contains this text or matches this regular expression");
     command->add_option("--on", options->platforms, "only on these platforms")
         ->transform(CLI::CheckedTransformer(platform_names()));

@@ -108,15 +108,54 @@ SessionResult exec_session(Machine& machine, RunLog& log, const std::string& tok
     return {kRunFailed, text};
 }
 
+namespace {
+
+constexpr std::string_view kKeys =
+    "Ctrl-] and then: q leaves, n next console, l system log, Ctrl-] types one";
+
+/// Until the guest prints, a line that shows how far the system's start is: the latest line of its log, in place.
+class StartProgress {
+  public:
+    explicit StartProgress(bool on_terminal) : showing_(on_terminal) {}
+
+    void line(std::string_view text) {
+        if (!showing_) return;
+        std::string shown(text.substr(0, kWidth));
+        for (char& byte : shown) {
+            if (static_cast<unsigned char>(byte) < 0x20) byte = ' ';
+        }
+        print("\r\033[K" + shown);
+        drawn_ = true;
+    }
+    /// Something else is printed from now on.
+    void end() {
+        if (drawn_) print("\r\033[K");
+        showing_ = drawn_ = false;
+    }
+
+  private:
+    static constexpr std::size_t kWidth = 78;
+    bool showing_;
+    bool drawn_ = false;
+};
+
+}  // namespace
+
 SessionResult interactive_session(Machine& machine, RunLog& log) {
     const RawTerminal terminal;
+    StartProgress progress(terminal.active());
+    progress.line("starting the machine");
     const std::string newline = terminal.active() ? "\r\n" : "\n";
     unsigned shown = 1;
     bool show_log = false;
-    const auto say = [&](std::string_view text) { print(fmt::format("{0}[bulkhead] {1}{0}", newline, text)); };
+    const auto say = [&](std::string_view text) {
+        progress.end();
+        print(fmt::format("{0}[bulkhead] {1}{0}", newline, text));
+    };
     // Log lines end in LF alone, which a raw terminal takes literally.
     LineSplitter log_lines([&](std::string_view line) {
         if (show_log) print(fmt::format("{}{}", line, newline));
+        else progress.line(line);
     });
     FrameDemux demux(
         [&](std::string_view text) {
@@ -126,7 +165,9 @@ SessionResult interactive_session(Machine& machine, RunLog& log) {
         [&](unsigned channel, std::string_view payload) {
             log.channel(channel, payload);
             if (channel == 0) log_lines.feed(payload);
-            if (channel == shown) print(payload);
+            if (channel != shown) return;
+            progress.end();
+            print(payload);
         });
     EscapeFilter escape;
     bool input_open = true;
@@ -148,6 +189,7 @@ SessionResult interactive_session(Machine& machine, RunLog& log) {
             switch (escape.feed(std::string_view(buffer, count > 0 ? static_cast<std::size_t>(count) : 0), typed)) {
                 case EscapeCommand::None: break;
                 case EscapeCommand::Quit: left = true; break;
+                case EscapeCommand::Help: say(kKeys); break;
                 case EscapeCommand::ToggleLog:
                     show_log = !show_log;
                     say(show_log ? "system log on" : "system log off");
@@ -168,6 +210,9 @@ SessionResult interactive_session(Machine& machine, RunLog& log) {
     demux.finish();
     machine.stop();
     log.finish();
+    if (left) say("left; the machine is stopped");
+    else if (log.halt_status()) say(fmt::format("the system has halted with status {}", *log.halt_status()));
+    progress.end();
     if (left) return {0};
     if (log.halt_status() && !log.panicked()) return {*log.halt_status()};
     return {kRunFailed, describe_end(machine, log, true, seconds(0))};

@@ -2,6 +2,8 @@
 #include "tools/console/terminal.hpp"
 
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace bulkhead::tool {
@@ -43,6 +45,14 @@ RawTerminal::~RawTerminal() {
     for (const int signal : kFatalSignals) ::signal(signal, SIG_DFL);
 }
 
+std::optional<TerminalDescription> describe_terminal() {
+    winsize size{};
+    if (::isatty(STDIN_FILENO) == 0 || ::ioctl(STDIN_FILENO, TIOCGWINSZ, &size) != 0) return std::nullopt;
+    if (size.ws_row == 0 || size.ws_col == 0) return std::nullopt;
+    const char* type = ::getenv("TERM");
+    return TerminalDescription{size.ws_row, size.ws_col, type != nullptr && *type != 0 ? type : "vt100"};
+}
+
 EscapeCommand EscapeFilter::feed(std::string_view bytes, std::string& typed) {
     constexpr char kEscape = '\x1d';
     auto command = EscapeCommand::None;
@@ -58,7 +68,7 @@ EscapeCommand EscapeFilter::feed(std::string_view bytes, std::string& typed) {
             case 'n': command = EscapeCommand::NextConsole; break;
             case 'l': command = EscapeCommand::ToggleLog; break;
             case kEscape: typed += byte; break;
-            default: break;
+            default: command = EscapeCommand::Help; break;
         }
     }
     return command;

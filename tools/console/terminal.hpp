@@ -4,6 +4,7 @@
 
 #include <termios.h>
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -24,10 +25,18 @@ class RawTerminal {
     bool active_ = false;
 };
 
-/// What the user asked for with the escape key, Ctrl-].
-enum class EscapeCommand { None, Quit, NextConsole, ToggleLog };
+/// The size of the user's terminal and what it calls itself; nothing if standard input is none.
+struct TerminalDescription {
+    unsigned rows = 0;
+    unsigned columns = 0;
+    std::string type = {};
+};
+[[nodiscard]] std::optional<TerminalDescription> describe_terminal();
 
-/// Takes escape sequences out of typed bytes: Ctrl-] then q, n or l; Ctrl-] twice types one.
+/// What the user asked for with the escape key, Ctrl-].
+enum class EscapeCommand { None, Quit, NextConsole, ToggleLog, Help };
+
+/// Takes escape sequences out of typed bytes: Ctrl-] then q, n or l; Ctrl-] twice types one; anything else asks for help.
 class EscapeFilter {
   public:
     /// Appends what goes to the guest to `typed`; returns the last command among the bytes.

@@ -1,9 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/test/job.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
+
+#include "tools/machine/process.hpp"
 
 namespace bulkhead::tool {
 
@@ -23,10 +29,29 @@ std::vector<Platform> selected_platforms(const std::vector<Platform>& listed, co
     return result;
 }
 
+namespace {
+
+/// Whether this process has the file now, for as long as it runs.
+bool take_file(const std::filesystem::path& file) {
+    Descriptor descriptor(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    if (!descriptor.valid() || ::flock(descriptor.value(), LOCK_EX | LOCK_NB) != 0) return false;
+    static std::mutex mutex;
+    static std::vector<Descriptor> taken;
+    const std::lock_guard guard(mutex);
+    taken.push_back(std::move(descriptor));
+    return true;
+}
+
+}  // namespace
+
 std::filesystem::path job_log(const Layout& layout, std::string_view job_name) {
     std::string name(job_name);
     std::replace(name.begin(), name.end(), '/', '-');
-    return layout.logs() / "test" / (name + ".log");
+    const auto directory = layout.logs() / "test";
+    std::filesystem::create_directories(directory);
+    const auto usual = directory / (name + ".log");
+    if (take_file(usual)) return usual;
+    return directory / fmt::format("{}-{}.log", name, ::getpid());
 }
 
 }  // namespace bulkhead::tool

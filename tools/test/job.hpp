@@ -51,7 +51,8 @@ struct TestContext {
 /// also runs on `kvm` when that was asked for by name.
 [[nodiscard]] std::vector<Platform> selected_platforms(const std::vector<Platform>& listed, const TestOptions& options);
 
-/// The log of a job: build/.../logs/test/NAME.log.
+/// A log for one run of a job: build/.../logs/test/NAME.log, or with this process's number when another test run in the
+/// same tree is writing that. Call it once for each run.
 [[nodiscard]] std::filesystem::path job_log(const Layout& layout, std::string_view job_name);
 
 /// Runs everything selected, prints progress and the summary line; returns the exit status.

@@ -145,8 +145,8 @@ std::vector<Job> unit_jobs(const TestContext& context) {
             job.cases.push_back(test.name);
         }
         job.timeout_s = kTimeoutSeconds;
-        job.run = [binary = binary, tests, cases = job.cases, log = job_log(context.layout, job.name)] {
-            return run_binary(binary, tests, cases, log);
+        job.run = [binary = binary, tests, cases = job.cases, layout = context.layout, name = job.name] {
+            return run_binary(binary, tests, cases, job_log(layout, name));
         };
         if (!job.cases.empty()) jobs.push_back(std::move(job));
     }

@@ -120,6 +120,22 @@ TEST(EscapeFilter, TakesCommandsOutOfWhatIsTyped) {
     EXPECT_EQ(filter.feed("\x1dl", typed), EscapeCommand::ToggleLog);
     EXPECT_EQ(filter.feed("\x1d\x1d", typed), EscapeCommand::None);
     EXPECT_EQ(typed, "ls\x1d");
+    EXPECT_EQ(filter.feed("\x1d?", typed), EscapeCommand::Help);
+    EXPECT_EQ(filter.feed("\x1dz", typed), EscapeCommand::Help);
+    EXPECT_EQ(typed, "ls\x1d");
+}
+
+TEST(RunLog, KeepsTheLastWordsOfAGuest) {
+    const TemporaryDirectory directory;
+    RunLog log(directory.path() / "run.log");
+    EXPECT_EQ(log.guest_tail(1), "");
+    for (int line = 0; line < 1000; ++line) log.channel(1, "line " + std::to_string(line) + "\n");
+    log.channel(2, "another guest\n");
+    const auto tail = log.guest_tail(1);
+    EXPECT_TRUE(tail.ends_with("line 998\nline 999\n"));
+    EXPECT_TRUE(tail.starts_with("line "));
+    EXPECT_LT(tail.size(), 2000U);
+    EXPECT_EQ(log.guest_tail(2), "another guest\n");
 }
 
 TEST(RunLog, SeesHaltPanicAndChannels) {
