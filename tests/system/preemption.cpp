@@ -82,7 +82,7 @@ class Urgent {
 
 uint64_t free_pages(Selector domain) {
     const auto inspected = invoke(abi::Inspect{domain});
-    return inspected.ok() ? inspected.value().first : 0;
+    return inspected.ok() ? inspected.value().first.value : 0;
 }
 
 /// A thread less urgent than the test that makes one call.
@@ -207,7 +207,7 @@ SYSTEM_TEST(the_end_of_a_quota_leaves_nothing_behind) {
 SYSTEM_TEST(a_thread_destroyed_in_a_long_call) {
     Memory memory = NEEDED(take_memory(size));
     for (uint32_t cpu = 0; cpu < root().cpu_count; ++cpu) {
-        Caller<abi::MapMemory> caller{.call = {self, memory.selector(), 0, size, place, read_write}};
+        Caller<abi::MapMemory> caller{.call = {self, memory.selector(), 0, size, place, read_write, {}}};
         Thread thread = NEEDED(caller.start(cpu));
         caller.let_begin(cpu);
         thread.destroy();
@@ -224,7 +224,7 @@ SYSTEM_TEST(what_a_long_call_is_about_is_destroyed) {
         Memory source = NEEDED(take_memory(size));
         Memory memory = NEEDED(source.derive(0, size));
         runtime::Domain domain = NEEDED(runtime::Domain::create(400, 64));
-        Caller<abi::MapMemory> mapper{.call = {domain.selector(), memory.selector(), 0, size, place, read_write}};
+        Caller<abi::MapMemory> mapper{.call = {domain.selector(), memory.selector(), 0, size, place, read_write, {}}};
         Thread thread = NEEDED(mapper.start(cpu));
         mapper.let_begin(cpu);
         EXPECT_OK(invoke(abi::Destroy{memory.selector()}));
