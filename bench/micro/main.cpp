@@ -4,6 +4,7 @@
 //
 //   list                       item NAME ... for each, then end
 //   run NAME ARG ITERATIONS    result ..., skip ... or error ...
+//   trace NAME ARG ITERATIONS  the same, and one iteration more between two magic breakpoints
 //   halt                       the machine halts
 #include <cstring>
 
@@ -113,7 +114,7 @@ void report(const Benchmark& benchmark, const Run& run) {
     line.send();
 }
 
-void run_one(std::string_view arguments) {
+void run_one(std::string_view arguments, bool traced) {
     const std::string_view name = next_word(arguments);
     const uint64_t argument = number(next_word(arguments));
     const uint64_t iterations = number(next_word(arguments));
@@ -123,7 +124,7 @@ void run_one(std::string_view arguments) {
         return;
     }
     test::complaint_size = 0;
-    Run run{argument, iterations};
+    Run run{argument, iterations, traced};
     benchmark->function(run);
     report(*benchmark, run);
 }
@@ -148,8 +149,8 @@ void serve(void* argument) {
         const std::string_view command = next_word(text);
         if (command == "list") {
             list();
-        } else if (command == "run") {
-            run_one(text);
+        } else if (command == "run" || command == "trace") {
+            run_one(text, command == "trace");
         } else if (command == "halt") {
             break;
         } else {

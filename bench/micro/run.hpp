@@ -26,6 +26,9 @@ template <typename Function>
 /// Ticks between two readings of the TSC with nothing between them.
 uint64_t reading_cost();
 
+/// Stops Bochs, if it runs with its debugger; nothing anywhere else.
+inline void magic_breakpoint() { asm volatile("xchg %%bx, %%bx" : : : "memory"); }
+
 struct Counter {
     const char* name;
     uint64_t value;
@@ -33,10 +36,13 @@ struct Counter {
 
 class Run {
   public:
-    Run(uint64_t argument, uint64_t iterations) : argument_{argument}, iterations_{iterations}, operations_{iterations} {}
+    Run(uint64_t argument, uint64_t iterations, bool traced = false)
+        : argument_{argument}, iterations_{iterations}, operations_{iterations}, traced_{traced} {}
 
     uint64_t argument() const { return argument_; }
     uint64_t iterations() const { return iterations_; }
+    /// One iteration more shall run between two magic breakpoints, for Bochs's debugger to trace.
+    bool traced() const { return traced_; }
 
     /// Times all iterations as one loop, less the same loop when it is empty. Three rounds before it are not counted:
     /// the first may fill what later ones find filled.
@@ -47,13 +53,21 @@ class Run {
         const uint64_t ticks = ticks_of_loop(iterations_, function);
         const uint64_t around = ticks_of_loop(iterations_, empty);
         ticks_ += ticks > around ? ticks - around : 0;
+        if (!traced_) return;
+        magic_breakpoint();
+        function();
+        magic_breakpoint();
     }
     /// Times one piece of an iteration; the rest of the iteration is not counted.
     template <typename Function>
     [[gnu::always_inline]] auto timed(Function function) {
+        const bool is_last = traced_ && ++timed_ == iterations_;
+        if (is_last) magic_breakpoint();
         const uint64_t start = now_ticks();
         auto result = function();
-        add_between(start, now_ticks());
+        const uint64_t end = now_ticks();
+        if (is_last) magic_breakpoint();
+        add_between(start, end);
         return result;
     }
     void add_between(uint64_t start, uint64_t end) {
@@ -82,6 +96,8 @@ class Run {
     uint64_t argument_;
     uint64_t iterations_;
     uint64_t operations_;
+    bool traced_;
+    uint64_t timed_ = 0;
     uint64_t ticks_ = 0;
     uint64_t reading_ = reading_cost();
     StaticVector<Counter, 6> counters_;

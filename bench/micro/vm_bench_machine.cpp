@@ -17,6 +17,7 @@ using test::MachineVcpu;
 constexpr uint64_t operation_address = 0x600;
 constexpr uint64_t iterations_address = 0x608;
 constexpr uint64_t raised_at_address = 0x618;
+constexpr uint64_t traced_address = 0x638;
 constexpr uint64_t mmio_address = 0x2000'0000;
 constexpr uint64_t faulting_address = 0x1000'0000;
 constexpr uint64_t second_start = 0x2000;
@@ -144,6 +145,7 @@ bool BenchMachine::create(Run& run, GuestOperation operation) {
     }
     machine_.ram_at<uint32_t>(operation_address) = static_cast<uint32_t>(operation);
     machine_.ram_at<uint64_t>(iterations_address) = run.iterations();
+    machine_.ram_at<uint32_t>(traced_address) = run.traced() && operation != GuestOperation::Nothing;
     if (operation == GuestOperation::NestedFault) {
         auto pages = test::take_mapped_memory(run.iterations() * 4096);
         if (!pages.ok()) return run.fail("pages", pages.error()), false;

@@ -12,6 +12,7 @@
 #define LATENCY 0x620           // sum, from RAISED_AT to the first instruction of the handler
 #define INTERRUPTS 0x628
 #define SECOND_READY 0x630      // the second vCPU waits for interrupts
+#define TRACED 0x638            // one more round, between two magic breakpoints of Bochs
 #define MMIO 0x20000000
 #define FAULTING 0x10000000
 #define TSC_DEADLINE 0x6e0
@@ -35,6 +36,11 @@
     lea (%rax, %rdx), \register
 .endm
 
+// Bochs's debugger stops here.
+.macro magic_breakpoint
+    xchg %bx, %bx
+.endm
+
 // A loop of ITERATIONS rounds; what is in registers was put there before.
 .macro timed_loop first:vararg
     mov ITERATIONS, %r15
@@ -46,6 +52,11 @@
 1:  \first
     dec %r15
     jnz 1b
+    cmpl $0, TRACED
+    je loop_done
+    magic_breakpoint
+    \first
+    magic_breakpoint
     jmp loop_done
 .endm
 

@@ -8,6 +8,7 @@
 #include "tools/bulkhead/bench_report.hpp"
 #include "tools/bulkhead/bench_guard.hpp"
 #include "tools/bulkhead/bench_run.hpp"
+#include "tools/bulkhead/bench_trace.hpp"
 #include "tools/bulkhead/commands.hpp"
 #include "tools/machine/error.hpp"
 
@@ -26,6 +27,7 @@ struct BenchOptions {
     std::string machine_memory;
     unsigned cpus = 1;
     unsigned timeout_s = 60;
+    std::string trace;
     bool list = false;
     bool write_baseline = false;
 };
@@ -59,13 +61,33 @@ int list_benchmarks(BenchTarget& target) {
     return 0;
 }
 
+/// What the expression names, one boot each: a trace ends the machine.
+int trace(const Layout& layout, BenchMachine machine, const BenchOptions& options) {
+    if (machine.platform != Platform::BochsVmx) throw Error("--trace needs Bochs's debugger: --on bochs-vmx");
+    machine.traced = true;
+    auto target = std::make_unique<BenchTarget>(layout, machine);
+    const auto selected = select_items(target->list(), options.trace);
+    if (selected.empty()) throw Error(fmt::format("no benchmark matches '{}'; --list names them", options.trace));
+    constexpr std::uint64_t warm_up = 3;
+    for (const auto& item : selected) {
+        for (const auto value : item.values) {
+            if (!target) target = std::make_unique<BenchTarget>(layout, machine);
+            const auto instructions = parse_trace(target->trace(item.name, value, warm_up));
+            target.reset();
+            fmt::print("{}: {}\n", item.run_name(value), describe_trace(layout, instructions));
+            std::fflush(stdout);
+        }
+    }
+    return 0;
+}
+
 int run(const BenchOptions& options) {
     // What can be wrong with the arguments comes out before anything is booted.
     std::optional<BenchFigures> before;
     if (!options.compare.empty()) before = load_bench_figures(options.compare);
-    static_cast<void>(select_items({}, options.selection.filter));
+    static_cast<void>(select_items({}, options.selection.filter + options.trace));
     const auto layout = find_layout();
-    const auto platform = decide(options.platform);
+    const auto platform = decide(!options.platform && !options.trace.empty() ? Platform::BochsVmx : options.platform);
     BenchMachine machine;
     machine.platform = platform;
     machine.cpus = options.cpus;
@@ -76,6 +98,7 @@ int run(const BenchOptions& options) {
     }
     machine.limit = std::chrono::seconds(static_cast<unsigned>(options.timeout_s * slowness(platform)));
     machine.log = new_log_name(layout.logs(), "bench");
+    if (!options.trace.empty()) return trace(layout, machine, options);
     BenchTarget target(layout, machine);
     if (options.list) return list_benchmarks(target);
     if (options.write_baseline) {
@@ -114,6 +137,7 @@ void add_bench_command(CLI::App& app, Action& action) {
     command->add_option("--machine-memory", options->machine_memory, "memory of the machine (default 2560M)");
     command->add_option("--min-time", options->selection.minimum_time_s, "seconds per benchmark where the clock is real");
     command->add_option("--timeout", options->timeout_s, "seconds until a silent target is given up, times the platform's slowness");
+    command->add_option("--trace", options->trace, "on bochs-vmx: one iteration of each run that matches, instruction by instruction, summed up by function and kind");
     command->add_flag("--list", options->list, "name the benchmarks and what each counts; run none");
     command->add_flag("--write-baseline", options->write_baseline,
                       "write bench/baseline/PLATFORM.json, which ./bulkhead test holds the counts to");

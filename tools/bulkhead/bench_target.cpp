@@ -16,6 +16,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kProtocolVersion = 1;
 constexpr const char* kProgram = "bench-micro";
+/// From the first magic breakpoint to the second, each instruction with the registers behind it.
+constexpr const char* kTraceCommands = "c\ntrace on\ntrace-reg on\nc\nq\n";
 
 Machine boot(const Layout& layout, const BenchMachine& wanted, const std::filesystem::path& work) {
     MachineOptions options;
@@ -25,6 +27,7 @@ Machine boot(const Layout& layout, const BenchMachine& wanted, const std::filesy
     options.image = work / "boot.iso";
     options.work_directory = work;
     options.counted = wanted.platform == Platform::QemuSvm && wanted.cpus == 1;
+    if (wanted.traced) options.debugger_commands = kTraceCommands;
     build_iso({layout.kernel(), "console=com1", {{"init", layout.program(kProgram)}}}, options.image, work);
     return start_machine(layout, options);
 }
@@ -135,6 +138,21 @@ BenchTarget::Outcome BenchTarget::run(const std::string& name, std::uint64_t arg
     if (const auto* error = std::get_if<BenchError>(&*line); error != nullptr && is_this(*error)) return *error;
     lose("it answered something else than what it was asked");
     return BenchError{name, argument, "the target answered something else than what it was asked"};
+}
+
+std::string BenchTarget::trace(const std::string& name, std::uint64_t argument, std::uint64_t iterations) {
+    machine_.send(fmt::format("trace {} {} {}\n", name, argument, iterations));
+    const auto line = next_line();
+    if (line) {
+        const auto* skip = std::get_if<BenchSkip>(&*line);
+        const auto* error = std::get_if<BenchError>(&*line);
+        const auto why = skip != nullptr ? skip->reason : error != nullptr ? error->why : "it has no iteration that could be traced";
+        throw Error(fmt::format("cannot trace {}: {}", name, why));
+    }
+    const auto output = read_file(work_.path() / "bochs-output.log");
+    if (output.find("magic breakpoint") == std::string::npos && output.find("Magic breakpoint") == std::string::npos)
+        throw Error(fmt::format("cannot trace {}: {}", name, problem_));
+    return output;
 }
 
 void BenchTarget::halt() {

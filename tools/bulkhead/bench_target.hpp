@@ -30,6 +30,7 @@ struct BenchMachine {
     unsigned cpus = 1;
     std::uint64_t memory_bytes = mebibytes(2560);
     std::chrono::seconds limit{60};  ///< for the boot and for each answer
+    bool traced = false;             ///< Bochs: ready for one trace()
     std::filesystem::path log;
 };
 
@@ -43,6 +44,10 @@ class BenchTarget {
     using Outcome = std::variant<BenchResult, BenchSkip, BenchError>;
     /// Runs one benchmark. A target that is gone or silent is a BenchError, and so is each run after that.
     [[nodiscard]] Outcome run(const std::string& name, std::uint64_t argument, std::uint64_t iterations);
+
+    /// Runs one benchmark with one iteration between magic breakpoints; what Bochs's debugger said about that iteration.
+    /// The target is gone then. Throws Error if there is nothing to trace.
+    [[nodiscard]] std::string trace(const std::string& name, std::uint64_t argument, std::uint64_t iterations);
 
     /// Why the target does not answer any more; empty while it does.
     [[nodiscard]] const std::string& problem() const { return problem_; }

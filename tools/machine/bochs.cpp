@@ -102,7 +102,7 @@ Machine start_bochs(const MachineOptions& options) {
     write_file(configuration, bochs_configuration(options, disk, fmt::format("127.0.0.1:{}", port)));
     // `c` runs; a magic breakpoint returns to the debugger, and `q` leaves it.
     const fs::path commands = options.work_directory / "bochs-commands";
-    write_file(commands, "c\nq\n");
+    write_file(commands, options.debugger_commands.empty() ? "c\nq\n" : options.debugger_commands);
 
     Machine machine;
     machine.message_file_ = options.work_directory / "bochs.log";

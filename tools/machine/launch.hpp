@@ -24,6 +24,7 @@ struct MachineOptions {
     bool counted = false;                  ///< QEMU: the TSC counts instructions, runs repeat exactly
     bool uefi = false;                     ///< QEMU: boot by OVMF instead of the PC BIOS
     bool forgive_unknown_msrs = false;  ///< Bochs: they read as zero instead of raising #GP; Linux needs it
+    std::string debugger_commands = {};    ///< Bochs: what its debugger does, line by line; output in bochs-output.log
     bool wait_for_gdb = false;             ///< QEMU: stop before the first instruction, gdb on gdb_port
     unsigned gdb_port = 0;
 };

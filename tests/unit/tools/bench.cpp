@@ -11,6 +11,8 @@
 #include "tools/bulkhead/bench_plot.hpp"
 #include "tools/bulkhead/bench_protocol.hpp"
 #include "tools/bulkhead/bench_report.hpp"
+#include "tools/bulkhead/bench_trace.hpp"
+#include "tools/bulkhead/bench_vmcs.hpp"
 #include "tools/machine/error.hpp"
 
 using namespace bulkhead::tool;
@@ -72,12 +74,12 @@ TEST(BenchProtocol, AnItemWithoutSweepHasItsOwnName) {
 }
 
 TEST(BenchProtocol, LeavesOtherLinesAlone) {
-    for (const auto* line : {"", "bulkhead: system halted (status 0)", "[init] bench end", "benchmark end", "bench"})
+    for (const auto* line : {"", "bulkhead: system halted (status 0)", "[init] bench end", "benchmark end", "bench", "bench "})
         EXPECT_TRUE(std::holds_alternative<std::monostate>(parse_bench_line(line))) << line;
 }
 
 TEST(BenchProtocol, RecognisesNonsense) {
-    for (const auto* line : {"bench ", "bench end now", "bench sing", "bench ready", "bench ready x", "bench ready 1 cpus",
+    for (const auto* line : {"bench end now", "bench sing", "bench ready", "bench ready x", "bench ready 1 cpus",
                              "bench ready 1 cpus=-1", "bench item", "bench item a", "bench item a values=0",
                              "bench item a iterations=1 values=", "bench item a iterations=1 values=1,,2",
                              "bench item a iterations=0 values=1", "bench item a iterations=1 values=1 =2 about=",
@@ -230,4 +232,75 @@ TEST(BenchPlot, DrawsNothingWithoutPoints) {
     EXPECT_THAT(svg, HasSubstr("t&lt;"));
     EXPECT_THAT(svg, Not(HasSubstr("nan")));
     EXPECT_THAT(render_svg({"t", "x", "y", {{"s", {{0, 0}}}}}), Not(HasSubstr("nan")));
+}
+
+namespace {
+
+constexpr const char* kTrace = R"(00000000000i[      ] Stopping on magic break points
+(0) Magic breakpoint
+(0) [0x000000401123] 0008:0000000000001123 (unk. ctxt): cpuid                     ; 0fa2
+Tracing enabled for CPU0
+CPU0:
+rax: 00000000_00000001
+rip: 00000000_00001123
+eflags 0x00000002: id vip vif
+(0).[200329086] [0x000000401123] 0008:0000000000001123 (unk. ctxt): cpuid                     ; 0fa2
+CPU0:
+rdx: 00000000_0000440c
+r8 : 00000000_00000007
+(0).[200329087] [0x00000010a085] 0008:ffffffff8010a085 (unk. ctxt): vmread rax, rdx           ; 0f78d0
+CPU0:
+rax: 00000000_00006c14
+(0).[200329088] [0x00000010a086] 0008:ffffffff8010a086 (unk. ctxt): vmwrite rax, rcx          ; 0f79c1
+CPU0:
+rcx: ffffffff_c0000082
+(0).[200329089] [0x00000010a087] 0008:ffffffff8010a087 (unk. ctxt): wrmsr                     ; 0f30
+(0).[200329090] [0x00000010a088] 0008:ffffffff8010a088 (unk. ctxt): mov cr3, rax              ; 0f22d8
+(0).[200329091] [0x000000300088] 0023:0000000000400088 (unk. ctxt): nop                       ; 90
+(0).[200329092] [0x000000401125] 0008:0000000000001125 (unk. ctxt): xchg bx, bx               ; 6687db
+(0) Magic breakpoint
+(0).[200329093] [0x000000401128] 0008:0000000000001128 (unk. ctxt): nop                       ; 90
+)";
+
+}  // namespace
+
+TEST(BenchTrace, ReadsWhatBochsPrints) {
+    const auto trace = parse_trace(kTrace);
+    ASSERT_EQ(trace.size(), 6u);
+    EXPECT_EQ(trace[0].address, 0x1123u);
+    EXPECT_EQ(trace[0].text, "cpuid");
+    EXPECT_EQ(trace[1].registers.at("rdx"), 0x440cu);
+    EXPECT_EQ(trace[1].registers.at("r8"), 7u);
+}
+
+TEST(BenchTrace, NamesWhatIsDear) {
+    const auto counts = special_counts(parse_trace(kTrace));
+    EXPECT_EQ(counts, (std::map<std::string, unsigned>{{"VMREAD InstructionLength", 1},
+                                                       {"VMWRITE HostRsp (not shadowed)", 1},
+                                                       {"WRMSR 0xc0000082", 1},
+                                                       {"MOV to CR3", 1}}));
+}
+
+TEST(BenchTrace, CountsByPlaceAndKind) {
+    const auto totals = total(parse_trace(kTrace));
+    EXPECT_EQ(totals.instructions, 6u);
+    EXPECT_EQ(totals.kernel, 4u);
+    EXPECT_EQ(totals.user, 1u);
+    EXPECT_EQ(totals.guest, 1u);
+    EXPECT_EQ(totals.not_shadowed, 1u);
+    EXPECT_EQ(totals.cr3_writes, 1u);
+}
+
+TEST(BenchTrace, SurvivesGarbage) {
+    EXPECT_TRUE(parse_trace("").empty());
+    EXPECT_TRUE(parse_trace("(0).[ (unk. ctxt): nop\nrax: zz\n: 5\n(0).[1] [0x1] 0008:xyz (unk. ctxt): nop").empty());
+    EXPECT_EQ(special_kind({0xffff'ffff'8000'0000, "vmread", {}}), "");
+    EXPECT_EQ(special_kind({0xffff'ffff'8000'0000, "vmread rax, rdx", {}}), "VMREAD field 0xffffffffffffffff (not shadowed)");
+}
+
+TEST(BenchVmcs, KnowsWhatIsShadowed) {
+    EXPECT_EQ(vmcs_field_name(0x681e), "GuestRip");
+    EXPECT_TRUE(is_shadowed_by_kvm(0x681e));
+    EXPECT_FALSE(is_shadowed_by_kvm(0x201a));
+    EXPECT_EQ(vmcs_field_name(0x7777), "field 0x7777");
 }

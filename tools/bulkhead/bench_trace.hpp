@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// One iteration of a benchmark, instruction by instruction: Bochs's debugger traces it between two magic breakpoints,
+// with the registers behind each instruction, and this sums it up: by function, and what is dear on real hardware or
+// when hosted (VMCS accesses with their fields, MSRs, CR3, TLB flushes).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "tools/machine/layout.hpp"
+
+namespace bulkhead::tool {
+
+struct TracedInstruction {
+    std::uint64_t address = 0;
+    std::string text;  ///< as Bochs disassembles it: "vmread rax, rdx"
+    std::map<std::string, std::uint64_t> registers = {};  ///< before it
+};
+
+/// What lies between the breakpoints, without the second one. Lines of other kinds are passed over.
+[[nodiscard]] std::vector<TracedInstruction> parse_trace(std::string_view text);
+
+/// An instruction worth counting on its own: "VMREAD InstructionLength", "WRMSR 0xc0000082", "MOV to CR3"; empty for
+/// all others.
+[[nodiscard]] std::string special_kind(const TracedInstruction& instruction);
+
+/// How often each kind occurs. A VMCS field outside the set KVM shadows for its guests has " (not shadowed)" behind it.
+[[nodiscard]] std::map<std::string, unsigned> special_counts(const std::vector<TracedInstruction>& trace);
+
+/// Totals for one line of a table.
+struct TraceTotals {
+    unsigned instructions = 0, kernel = 0, user = 0, guest = 0;
+    unsigned vmreads = 0, vmwrites = 0, not_shadowed = 0;
+    unsigned msr_writes = 0, msr_reads = 0, cr3_writes = 0, flushes = 0;
+};
+[[nodiscard]] TraceTotals total(const std::vector<TracedInstruction>& trace);
+
+/// Everything as text, with the functions' names from the kernel's and the target's symbols.
+[[nodiscard]] std::string describe_trace(const Layout& layout, const std::vector<TracedInstruction>& trace);
+
+}  // namespace bulkhead::tool
