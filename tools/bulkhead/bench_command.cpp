@@ -66,7 +66,9 @@ int trace(const Layout& layout, BenchMachine machine, const BenchOptions& option
     if (machine.platform != Platform::BochsVmx) throw Error("--trace needs Bochs's debugger: --on bochs-vmx");
     machine.traced = true;
     auto target = std::make_unique<BenchTarget>(layout, machine);
-    const auto selected = select_items(target->list(), options.trace);
+    const auto items = target->list();
+    const auto selected = select_items(items, options.trace);
+    std::vector<TracedRun> traced;
     if (selected.empty()) throw Error(fmt::format("no benchmark matches '{}'; --list names them", options.trace));
     constexpr std::uint64_t warm_up = 3;
     for (const auto& item : selected) {
@@ -76,8 +78,10 @@ int trace(const Layout& layout, BenchMachine machine, const BenchOptions& option
             target.reset();
             fmt::print("{}: {}\n", item.run_name(value), describe_trace(layout, instructions));
             std::fflush(stdout);
+            traced.push_back({item.run_name(value), total(instructions)});
         }
     }
+    if (!options.report.empty()) write_traces_report(options.report, traced, items);
     return 0;
 }
 

@@ -108,6 +108,44 @@ std::string plots(const std::vector<BenchFigures>& sets) {
     return html.empty() ? html : "<h2>Sweeps</h2>\n<div class='plots'>\n" + html + "</div>\n";
 }
 
+constexpr const char* kTraceHeads[] = {"instructions", "kernel", "user", "guest", "VMREAD", "VMWRITE", "of both, not shadowed by KVM",
+                                       "WRMSR", "RDMSR", "CR3 writes", "TLB flushes"};
+
+std::vector<unsigned> trace_cells(const TraceTotals& totals) {
+    return {totals.instructions, totals.kernel,     totals.user,      totals.guest,      totals.vmreads, totals.vmwrites,
+            totals.not_shadowed, totals.msr_writes, totals.msr_reads, totals.cr3_writes, totals.flushes};
+}
+
+std::string traces_html(const std::vector<TracedRun>& traced) {
+    if (traced.empty()) return {};
+    std::string html = "<h2>One iteration, traced (bochs-vmx)</h2>\n<table><tr><th>benchmark</th>";
+    for (const auto* head : kTraceHeads) html += fmt::format("<th>{}</th>", head);
+    html += "</tr>\n";
+    for (const auto& run : traced) {
+        html += fmt::format("<tr><td><code>{}</code></td>", escape_html(run.name));
+        for (const auto value : trace_cells(run.totals)) html += fmt::format("<td class='n'>{}</td>", value);
+        html += "</tr>\n";
+    }
+    return html + "</table>\n";
+}
+
+std::string traces_markdown(const std::vector<TracedRun>& traced) {
+    if (traced.empty()) return {};
+    std::string text = "\nOne iteration, traced on bochs-vmx:\n\n| benchmark |";
+    std::string rule = "\n|---|";
+    for (const auto* head : kTraceHeads) {
+        text += fmt::format(" {} |", head);
+        rule += "---|";
+    }
+    text += rule + "\n";
+    for (const auto& run : traced) {
+        text += fmt::format("| `{}` |", run.name);
+        for (const auto value : trace_cells(run.totals)) text += fmt::format(" {} |", value);
+        text += "\n";
+    }
+    return text;
+}
+
 std::string platform_head(const BenchFigures& set) {
     return fmt::format("{} ({})", set.text("platform"), set.text("unit"));
 }
@@ -129,7 +167,8 @@ std::string describe_commit(const Layout& layout) {
     return described.text.substr(0, described.text.find('\n'));
 }
 
-std::string report_html(const std::vector<BenchFigures>& sets, const std::vector<BenchItem>& items) {
+std::string report_html(const ReportContent& content) {
+    const auto& [sets, items, traced] = content;
     std::string html = fmt::format(
         "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'><title>Bulkhead: benchmarks</title><style>{}</style>"
         "</head><body>\n<h1>Bulkhead: benchmarks</h1>\n<p>{}</p>\n<h2>Where</h2>\n<table><tr><th>platform</th><th>unit</th>"
@@ -154,7 +193,7 @@ std::string report_html(const std::vector<BenchFigures>& sets, const std::vector
         }
         html += "</tr>\n";
     }
-    html += "</table>\n" + plots(sets) + "<h2>How each figure was taken</h2>\n<table><tr><th>benchmark</th><th>fit</th><th></th></tr>\n";
+    html += "</table>\n" + traces_html(traced) + plots(sets) + "<h2>How each figure was taken</h2>\n<table><tr><th>benchmark</th><th>fit</th><th></th></tr>\n";
     for (const auto& family : families(sets)) {
         std::string fits;
         for (const auto& set : sets) {
@@ -167,7 +206,8 @@ std::string report_html(const std::vector<BenchFigures>& sets, const std::vector
     return html + "</table>\n</body></html>\n";
 }
 
-std::string report_markdown(const std::vector<BenchFigures>& sets, const std::vector<BenchItem>& items) {
+std::string report_markdown(const ReportContent& content) {
+    const auto& [sets, items, traced] = content;
     std::string text = fmt::format("{}\n\n", kHonesty);
     for (const auto& set : sets) {
         text += fmt::format("- {}: {}; {}, commit {}\n", set.text("platform"), set.text("machine"), set.text("unit"), set.text("commit"));
@@ -184,6 +224,7 @@ std::string report_markdown(const std::vector<BenchFigures>& sets, const std::ve
         for (const auto& set : sets) text += fmt::format(" {} |", cell(set.find(name)));
         text += "\n";
     }
+    text += traces_markdown(traced);
     text += "\n| benchmark | what is counted | fit over the sweep |\n|---|---|---|\n";
     for (const auto& family : families(sets)) {
         std::string fits;
@@ -196,22 +237,43 @@ std::string report_markdown(const std::vector<BenchFigures>& sets, const std::ve
     return text;
 }
 
-void write_report(const fs::path& directory, const std::string& name, const std::string& json,
-                  const std::vector<BenchItem>& items) {
+namespace {
+
+constexpr const char* kTracesFile = "traces.tsv";
+
+void make_directory(const fs::path& directory) {
     std::error_code error;
     fs::create_directories(directory, error);
     if (error) throw Error(fmt::format("--report {}: {}", directory.string(), error.message()));
-    write_file(directory / (name + ".json"), json);
+}
+
+void write_pages(const fs::path& directory, const std::vector<BenchItem>& items) {
     std::vector<fs::path> files;
     for (const auto& entry : fs::directory_iterator(directory)) {
         if (entry.path().extension() == ".json") files.push_back(entry.path());
     }
     std::sort(files.begin(), files.end());
-    std::vector<BenchFigures> sets;
-    for (const auto& file : files) sets.push_back(load_bench_figures(file));
-    write_file(directory / "index.html", report_html(sets, items));
-    write_file(directory / "benchmarks.md", report_markdown(sets, items));
+    ReportContent content{{}, items};
+    for (const auto& file : files) content.sets.push_back(load_bench_figures(file));
+    if (fs::exists(directory / kTracesFile)) content.traced = parse_traced_runs(read_file(directory / kTracesFile));
+    write_file(directory / "index.html", report_html(content));
+    write_file(directory / "benchmarks.md", report_markdown(content));
     fmt::print("report: {}\n", (directory / "index.html").string());
+}
+
+}  // namespace
+
+void write_report(const fs::path& directory, const std::string& name, const std::string& json,
+                  const std::vector<BenchItem>& items) {
+    make_directory(directory);
+    write_file(directory / (name + ".json"), json);
+    write_pages(directory, items);
+}
+
+void write_traces_report(const fs::path& directory, const std::vector<TracedRun>& traced, const std::vector<BenchItem>& items) {
+    make_directory(directory);
+    write_file(directory / kTracesFile, format_traced_runs(traced));
+    write_pages(directory, items);
 }
 
 }  // namespace bulkhead::tool

@@ -9,6 +9,7 @@
 
 #include "tools/bulkhead/bench_figures.hpp"
 #include "tools/bulkhead/bench_target.hpp"
+#include "tools/bulkhead/bench_trace.hpp"
 
 namespace bulkhead::tool {
 
@@ -17,12 +18,22 @@ namespace bulkhead::tool {
 /// The commit of the source tree, "-modified" behind it if files differ from it; "unknown" outside git.
 [[nodiscard]] std::string describe_commit(const Layout& layout);
 
-/// Adds the figures of a run as NAME.json to the directory, then writes index.html and benchmarks.md over all
-/// files there.
+/// What a directory of a report holds.
+struct ReportContent {
+    std::vector<BenchFigures> sets;
+    std::vector<BenchItem> items = {};
+    std::vector<TracedRun> traced = {};  ///< on bochs-vmx
+};
+
+/// Adds the figures of a run as NAME.json to the directory, then writes index.html and benchmarks.md over all that is
+/// there.
 void write_report(const std::filesystem::path& directory, const std::string& name, const std::string& json,
                   const std::vector<BenchItem>& items);
+/// The same with the totals of traces, which replace older ones.
+void write_traces_report(const std::filesystem::path& directory, const std::vector<TracedRun>& traced,
+                         const std::vector<BenchItem>& items);
 
-[[nodiscard]] std::string report_html(const std::vector<BenchFigures>& sets, const std::vector<BenchItem>& items);
-[[nodiscard]] std::string report_markdown(const std::vector<BenchFigures>& sets, const std::vector<BenchItem>& items);
+[[nodiscard]] std::string report_html(const ReportContent& content);
+[[nodiscard]] std::string report_markdown(const ReportContent& content);
 
 }  // namespace bulkhead::tool

@@ -139,6 +139,12 @@ Place place_of(std::uint64_t address, const std::map<std::uint64_t, Place>& plac
     return {short_name(found->second.outer), short_name(found->second.inner)};
 }
 
+/// The columns of a stored line, in order.
+constexpr unsigned TraceTotals::*kColumns[] = {
+    &TraceTotals::instructions, &TraceTotals::kernel,     &TraceTotals::user,      &TraceTotals::guest,
+    &TraceTotals::vmreads,      &TraceTotals::vmwrites,   &TraceTotals::not_shadowed, &TraceTotals::msr_writes,
+    &TraceTotals::msr_reads,    &TraceTotals::cr3_writes, &TraceTotals::flushes};
+
 using Counts = std::map<std::string, unsigned>;
 
 std::vector<std::pair<std::string, unsigned>> largest_first(const Counts& counts) {
@@ -215,6 +221,36 @@ TraceTotals total(const std::vector<TracedInstruction>& trace) {
         totals.flushes += is("INV");
     }
     return totals;
+}
+
+std::string format_traced_runs(const std::vector<TracedRun>& runs) {
+    std::string text;
+    for (const auto& run : runs) {
+        text += run.name;
+        for (const auto column : kColumns) text += fmt::format("\t{}", run.totals.*column);
+        text += "\n";
+    }
+    return text;
+}
+
+std::vector<TracedRun> parse_traced_runs(std::string_view text) {
+    std::vector<TracedRun> runs;
+    while (!text.empty()) {
+        const auto end = std::min(text.find('\n'), text.size());
+        auto line = text.substr(0, end);
+        text.remove_prefix(std::min(end + 1, text.size()));
+        auto tab = std::min(line.find('\t'), line.size());
+        TracedRun run{std::string(line.substr(0, tab)), {}};
+        bool whole = !run.name.empty();
+        for (const auto column : kColumns) {
+            line.remove_prefix(std::min(tab + 1, line.size()));
+            tab = std::min(line.find('\t'), line.size());
+            const auto [rest, error] = std::from_chars(line.data(), line.data() + tab, run.totals.*column);
+            whole = whole && error == std::errc{} && rest == line.data() + tab;
+        }
+        if (whole) runs.push_back(std::move(run));
+    }
+    return runs;
 }
 
 std::string describe_trace(const Layout& layout, const std::vector<TracedInstruction>& trace) {

@@ -38,6 +38,15 @@ struct TraceTotals {
 };
 [[nodiscard]] TraceTotals total(const std::vector<TracedInstruction>& trace);
 
+/// The totals of one benchmark's iteration, as a report keeps them.
+struct TracedRun {
+    std::string name;
+    TraceTotals totals;
+};
+/// One line each, separated by tabs. Lines that are not so are passed over.
+[[nodiscard]] std::string format_traced_runs(const std::vector<TracedRun>& runs);
+[[nodiscard]] std::vector<TracedRun> parse_traced_runs(std::string_view text);
+
 /// Everything as text, with the functions' names from the kernel's and the target's symbols.
 [[nodiscard]] std::string describe_trace(const Layout& layout, const std::vector<TracedInstruction>& trace);
 

@@ -212,14 +212,16 @@ TEST(BenchGuard, WritesWhatItReads) {
 
 TEST(BenchReport, HoldsFiguresPlotsAndHowTheyWereTaken) {
     const std::vector<BenchItem> items{{"call", "words", {4, 64, 256}, 10, {}, "call <and> reply"}};
-    const auto html = report_html({example()}, items);
+    const TracedRun traced{"vm/cpuid", {.instructions = 512, .vmreads = 5}};
+    const auto html = report_html({{example()}, items, {traced}});
     EXPECT_THAT(html, HasSubstr("<td class='n'>542.5 (1 portal calls)</td>"));
     EXPECT_THAT(html, HasSubstr("skipped: one CPU"));
     EXPECT_THAT(html, HasSubstr("<svg"));
     EXPECT_THAT(html, HasSubstr("call &lt;and&gt; reply"));
     EXPECT_THAT(html, HasSubstr("O(N)"));
+    EXPECT_THAT(html, HasSubstr("<td class='n'>512</td>"));
     EXPECT_THAT(html, Not(HasSubstr("http")));
-    const auto markdown = report_markdown({example()}, items);
+    const auto markdown = report_markdown({{example()}, items, {traced}});
     EXPECT_THAT(markdown, HasSubstr("| `null_call` | 156 |"));
     EXPECT_THAT(markdown, HasSubstr("instructions"));
 }
@@ -289,6 +291,15 @@ TEST(BenchTrace, CountsByPlaceAndKind) {
     EXPECT_EQ(totals.guest, 1u);
     EXPECT_EQ(totals.not_shadowed, 1u);
     EXPECT_EQ(totals.cr3_writes, 1u);
+}
+
+TEST(BenchTrace, KeepsTotalsInAFile) {
+    const auto text = format_traced_runs({{"vm/cpuid", {.instructions = 512, .vmreads = 5, .flushes = 7}}});
+    const auto runs = parse_traced_runs("nonsense\n" + text + "a\tb\n\n");
+    ASSERT_EQ(runs.size(), 1u);
+    EXPECT_EQ(runs[0].name, "vm/cpuid");
+    EXPECT_EQ(runs[0].totals.vmreads, 5u);
+    EXPECT_EQ(runs[0].totals.flushes, 7u);
 }
 
 TEST(BenchTrace, SurvivesGarbage) {
