@@ -26,7 +26,7 @@ struct BenchOptions {
     std::string report;
     std::string machine_memory;
     unsigned cpus = 1;
-    unsigned timeout_s = 60;
+    unsigned timeout_s = 180;
     std::string trace;
     bool list = false;
     bool write_baseline = false;

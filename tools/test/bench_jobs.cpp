@@ -10,7 +10,7 @@ namespace bulkhead::tool {
 
 namespace {
 
-constexpr unsigned kTimeoutSeconds = 60;
+constexpr unsigned kTimeoutSeconds = 120;  ///< of silence; a busy host is slow
 
 std::vector<CaseResult> run(const std::string& name, Platform platform, unsigned timeout_s, const Layout& layout) {
     const auto log = job_log(layout, name);
