@@ -67,7 +67,7 @@ Boot boot_bulkhead(const tool::Layout& layout, Platform platform, std::uint64_t&
                    {"guest to its shell", *shell}};
     boot.idle_ticks = to_ticks(number_after(output, "idle_ns").value_or(0), khz);
     boot.exits = log.exits;
-    boot.memory = log.memory;
+    boot.memory = memory_of_run(log, layout.kernel());
     return boot;
 }
 

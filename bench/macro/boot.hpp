@@ -34,6 +34,10 @@ struct BootComparison {
     std::vector<std::string> problems;
 };
 
+/// Memory of a run: the kernel (its image, and what it has for itself in its pool), then each domain.
+[[nodiscard]] std::vector<MemoryUse> memory_of_run(const BootLog& log, const std::filesystem::path& kernel);
+[[nodiscard]] MarkdownTable memory_table(const std::vector<MemoryUse>& memory);
+
 using Progress = std::function<void(std::string_view)>;
 
 /// Runs the boots; `platform` is qemu-svm or bochs-vmx.

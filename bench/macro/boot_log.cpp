@@ -70,6 +70,7 @@ void read_line(std::string_view line, BootLog& log) {
     set(log.guest_ticks, "the guest at tick");
     if (const auto khz = number_after(line, "bulkhead: TSC")) log.tsc_khz = *khz;
     if (line.find("MiB for the kernel") != std::string_view::npos) log.kernel_pool_mib = number_after(line, "bulkhead:").value_or(0);
+    if (line.find("pages of kernel memory") != std::string_view::npos) log.init_pages = number_after(line, "modules,").value_or(0);
     constexpr std::string_view kExits = "exits (absorbed):";
     if (const auto place = line.find(kExits); place != std::string_view::npos) read_exits(line.substr(place + kExits.size()), log.exits);
     read_memory(line, log);

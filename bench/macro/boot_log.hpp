@@ -33,6 +33,13 @@ struct BootLog {
     ExitCounts exits = {};                            ///< of all vCPUs, to the end of the guest
     std::vector<MemoryUse> memory = {};
     std::uint64_t kernel_pool_mib = 0;
+    std::uint64_t init_pages = 0;                     ///< of that pool, given to init to split
+
+    /// What the kernel has for itself, in its pool; the log tells the pool in MiB.
+    [[nodiscard]] std::uint64_t kernel_own_kib() const {
+        const std::uint64_t pool_kib = kernel_pool_mib << 10;
+        return pool_kib > init_pages * 4 ? pool_kib - init_pages * 4 : 0;
+    }
 };
 
 [[nodiscard]] BootLog parse_boot_log(std::string_view log);

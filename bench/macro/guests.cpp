@@ -81,8 +81,7 @@ GuestsMeasurement measure_guests(const tool::Layout& layout, tool::Platform plat
         const auto ended = tool::run_system(layout, request, file, limit, [](std::string_view) {});
         const std::string log = tool::read_file(file);
         const BootLog parsed = parse_boot_log(log);
-        result.memory = parsed.memory;
-        result.kernel_pool_mib = parsed.kernel_pool_mib;
+        result.memory = memory_of_run(parsed, layout.kernel());
         result.reached_shell = count_of(log, " begin>");
         if (!ended.problem.empty()) result.problems.push_back(ended.problem);
         if (result.reached_shell != count) {
@@ -102,12 +101,7 @@ std::string guests_markdown(const std::vector<GuestsMeasurement>& measurements) 
         if (measurement.memory.empty()) continue;
         text += fmt::format("{} guests of {} MiB were started, {} reached their shell.\n\n", measurement.started,
                             measurement.guest_ram_kib >> 10, measurement.reached_shell);
-        MarkdownTable domains({"domain", "guest RAM, KiB", "other memory, KiB", "kernel memory used, KiB", "its quota, KiB"});
-        for (const auto& use : measurement.memory) {
-            domains.add({use.name, grouped(use.guest_ram_kib), grouped(use.own_kib), grouped(use.kernel_pages * kPageKib),
-                         grouped(use.quota_pages * kPageKib)});
-        }
-        text += domains.text() + "\n";
+        text += memory_table(measurement.memory).text() + "\n";
         const GuestCost cost = cost_of_guest(measurement.memory);
         MarkdownTable bounds({fmt::format("computed: guests in {} GiB", kLargeMib >> 10), "128 MiB each", "256 MiB each", "512 MiB each"});
         std::vector<std::string> by_ram{"by RAM: the guest's, and what else it needs"};

@@ -13,7 +13,6 @@ struct GuestsMeasurement {
     unsigned reached_shell = 0;
     std::uint64_t guest_ram_kib = 0;          ///< of each
     std::vector<MemoryUse> memory = {};
-    std::uint64_t kernel_pool_mib = 0;        ///< of the machine that was used
     std::vector<std::string> problems = {};
 };
 

@@ -71,14 +71,6 @@ std::string stages_table(const BootComparison& comparison) {
     return table.text();
 }
 
-std::string memory_table(const Boot& boot) {
-    MarkdownTable table({"domain", "guest RAM, KiB", "other memory, KiB", "kernel memory used, KiB", "its quota, KiB"});
-    for (const auto& use : boot.memory) {
-        table.add({use.name, grouped(use.guest_ram_kib), grouped(use.own_kib), grouped(use.kernel_pages * 4), grouped(use.quota_pages * 4)});
-    }
-    return table.text();
-}
-
 std::string escaped(std::string_view text) {
     std::string result;
     for (const char c : text) result += c == '<' ? "&lt;" : c == '&' ? "&amp;" : std::string(1, c);
@@ -101,10 +93,18 @@ std::string boot_markdown(const std::vector<BootComparison>& comparisons) {
             text += counts_table(comparison, "of these", &Boot::details, false) + "\n";
         }
         for (const auto& boot : comparison.boots) {
-            if (!boot.memory.empty()) text += memory_table(boot) + "\n";
+            if (!boot.memory.empty()) text += memory_table(boot.memory).text() + "\n";
         }
     }
     return text;
+}
+
+MarkdownTable memory_table(const std::vector<MemoryUse>& memory) {
+    MarkdownTable table({"memory, KiB", "guest's RAM", "other", "kernel memory used", "its quota"});
+    for (const auto& use : memory) {
+        table.add({use.name, grouped(use.guest_ram_kib), grouped(use.own_kib), grouped(use.kernel_pages * 4), grouped(use.quota_pages * 4)});
+    }
+    return table;
 }
 
 std::vector<Figure> boot_figures(const BootComparison& comparison) {

@@ -63,7 +63,8 @@ TEST(Histogram, HasRowsWithOneOrMoreKeys) {
 
 TEST(BootLog, HasTimelineExitsAndMemory) {
     const auto log = parse_boot_log(
-        "bulkhead: starting at tick 1000\nbulkhead: TSC 999999 kHz, xAPIC, one-shot timer\n"
+        "bulkhead: starting at tick 1000\nbulkhead: 22 MiB for the kernel, 339 MiB for programs, 7 modules\n"
+        "[init] 1 CPUs, 7 boot modules, 4986 pages of kernel memory\nbulkhead: TSC 999999 kHz, xAPIC, one-shot timer\n"
         "[init] vm linux: making it, tick 2000\n[vmm:linux] started at tick 3000, the guest at tick 4000\n"
         "[vmm:linux] vCPU 0 exits (absorbed): cpuid 807, msr write 647 (601), hlt 1 (1)\n"
         "[vmm:linux] vCPU 1 exits (absorbed): cpuid 3\n"
@@ -85,6 +86,7 @@ TEST(BootLog, HasTimelineExitsAndMemory) {
     EXPECT_EQ(log.memory[1].name, "vmm:linux");
     EXPECT_EQ(log.memory[1].own_kib, 4308u);
     EXPECT_EQ(log.memory[1].kernel_pages, 35u);
+    EXPECT_EQ(log.kernel_own_kib(), 22u * 1024 - 4986 * 4);
 }
 
 TEST(BootLog, OfAnotherRunIsEmpty) {
