@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "bench/macro/exit_names.hpp"
 #include "bench/macro/launch_log.hpp"
 #include "bench/macro/rig_run.hpp"
@@ -86,7 +88,7 @@ std::string qemu_command(const char* machine) {
         machine, kGuestMemory >> 20);
 }
 
-const std::vector<Peer>& peers() {
+const std::vector<Peer>& all_peers() {
     static const std::vector<Peer> all{
         {"q35", "KVM, QEMU q35", qemu_command("q35")},
         {"minimal", "KVM, minimal monitor", fmt::format("kvm_linux {} /bulkhead/vmlinuz /bulkhead/initrd", kGuestMemory >> 20)},
@@ -95,11 +97,19 @@ const std::vector<Peer>& peers() {
     return all;
 }
 
+std::vector<Peer> peers_of(const std::vector<std::string>& names) {
+    std::vector<Peer> chosen;
+    for (const auto& peer : all_peers()) {
+        if (std::find(names.begin(), names.end(), peer.name) != names.end()) chosen.push_back(peer);
+    }
+    return chosen;
+}
+
 constexpr std::pair<const char*, const char*> kHistograms[] = {
     {"kvm_exit", "exit_reason"}, {"kvm_pio", "rw,port"}, {"kvm_msr", "write,ecx"}, {"kvm_userspace_exit", "reason"}};
 
 /// Each peer boots twice: once as it is, for the instructions, and once with the kernel's tracer counting its exits.
-std::string rig_script() {
+std::string rig_script(const std::vector<Peer>& peers) {
     std::string script =
         "mount -t debugfs debugfs /sys/kernel/debug\n"
         "mount -t tracefs tracefs /sys/kernel/tracing\n"
@@ -108,12 +118,12 @@ std::string rig_script() {
         "}\n";
     std::string with;
     for (const auto& [event, key] : kHistograms) with += fmt::format("--with {}{}/hist ", kTracer, event);
-    for (const auto& peer : peers()) script += fmt::format("boot {} '{}'\n", peer.name, peer.command);
+    for (const auto& peer : peers) script += fmt::format("boot {} '{}'\n", peer.name, peer.command);
     const auto for_all = [&](const char* suffix) {
         for (const auto& [event, key] : kHistograms) script += fmt::format("echo 'hist:keys={}{}' >{}{}/trigger\n", key, suffix, kTracer, event);
     };
     for_all("");
-    for (const auto& peer : peers()) {
+    for (const auto& peer : peers) {
         for_all(":clear");
         script += fmt::format("boot {}-exits '{}'\n", peer.name, peer.command);
         script += fmt::format("launch {}-counts {} -- echo @counts\n", peer.name, with);
@@ -186,7 +196,7 @@ Boot read_peer(const LaunchLog& log, const Peer& peer, Vendor vendor, std::uint6
     return boot;
 }
 
-RigOutput run_peers(const tool::Layout& layout, Platform platform, const Progress& progress) {
+RigOutput run_peers(const tool::Layout& layout, Platform platform, const std::vector<Peer>& peers, const Progress& progress) {
     const auto request = guest_request(layout, platform);
     tool::build_linux_guest(layout, "cloud");
     const fs::path guest = layout.guests() / "linux-cloud";
@@ -195,7 +205,7 @@ RigOutput run_peers(const tool::Layout& layout, Platform platform, const Progres
     rig.memory_bytes = kGuestMemory + tool::mebibytes(128);
     rig.counted = true;
     rig.with_qemu = true;
-    rig.script = rig_script();
+    rig.script = rig_script(peers);
     rig.files = {{"vmlinuz", tool::read_file(guest / "vmlinuz")},
                  {"initrd", tool::initrd_with_command(tool::read_file(guest / "initrd"), request, tool::random_token())},
                  {"cmdline", kGuestCommandLine}};
@@ -205,7 +215,14 @@ RigOutput run_peers(const tool::Layout& layout, Platform platform, const Progres
 
 }  // namespace
 
-BootComparison compare_boots(const tool::Layout& layout, Platform platform, bool with_peers, const Progress& progress) {
+std::vector<std::string> boot_peers() {
+    std::vector<std::string> names;
+    for (const auto& peer : all_peers()) names.push_back(peer.name);
+    return names;
+}
+
+BootComparison compare_boots(const tool::Layout& layout, Platform platform, const std::vector<std::string>& peers,
+                             const Progress& progress) {
     BootComparison comparison{.platform = platform, .boots = {}, .problems = {}};
     const auto attempt = [&](const auto& work) {
         try {
@@ -217,17 +234,18 @@ BootComparison compare_boots(const tool::Layout& layout, Platform platform, bool
     std::uint64_t khz = 0;
     progress("booting Debian as Bulkhead's guest");
     attempt([&] { comparison.boots.push_back(boot_bulkhead(layout, platform, khz)); });
-    if (!with_peers) return comparison;
+    const auto chosen = peers_of(peers);
+    if (chosen.empty()) return comparison;
     progress("booting Debian as KVM's guest, several times");
     attempt([&] {
-        const auto output = run_peers(layout, platform, [&](std::string_view line) {
+        const auto output = run_peers(layout, platform, chosen, [&](std::string_view line) {
             if (line.find(" start ") != std::string_view::npos || line.find(" line ") != std::string_view::npos) progress(line);
         });
         if (!output.problem.empty()) comparison.problems.push_back(output.problem);
         LaunchLog log;
         for (const auto& line : output.lines) log.line(line);
         const auto vendor = platform == Platform::QemuSvm ? Vendor::Amd : Vendor::Intel;
-        for (const auto& peer : peers()) attempt([&] { comparison.boots.push_back(read_peer(log, peer, vendor, khz)); });
+        for (const auto& peer : chosen) attempt([&] { comparison.boots.push_back(read_peer(log, peer, vendor, khz)); });
     });
     return comparison;
 }

@@ -40,9 +40,12 @@ struct BootComparison {
 
 using Progress = std::function<void(std::string_view)>;
 
-/// Runs the boots; `platform` is qemu-svm or bochs-vmx.
-[[nodiscard]] BootComparison compare_boots(const tool::Layout& layout, tool::Platform platform, bool with_peers,
-                                           const Progress& progress);
+/// KVM's monitors that can stand beside Bulkhead's: q35 and microvm (QEMU's machines), minimal (kvm_linux).
+[[nodiscard]] std::vector<std::string> boot_peers();
+
+/// Runs the boots; `platform` is qemu-svm or bochs-vmx, `peers` are of boot_peers().
+[[nodiscard]] BootComparison compare_boots(const tool::Layout& layout, tool::Platform platform,
+                                           const std::vector<std::string>& peers, const Progress& progress);
 
 [[nodiscard]] std::string boot_markdown(const std::vector<BootComparison>& comparisons);
 [[nodiscard]] std::vector<Figure> boot_figures(const BootComparison& comparison);

@@ -52,12 +52,17 @@ void LaunchLog::line(std::string_view text) {
     text.remove_prefix(2);
     Launch& launch = launches_[std::string(take_word(text))];
     const auto kind = take_word(text);
-    if (kind == "counters" && !launch.lines.empty()) return read_counters(text, launch.lines.back());
-    if (kind == "file" && !launch.lines.empty()) {
-        const auto name = take_word(text);
-        launch.lines.back().files[std::string(name)].emplace_back(text);
+    const bool has_line = launch.snapshot < launch.lines.size();
+    if (kind == "counters") {
+        if (has_line) read_counters(text, launch.lines[launch.snapshot]);
         return;
     }
+    if (kind == "file") {
+        const auto name = take_word(text);
+        if (has_line) launch.lines[launch.snapshot].files[std::string(name)].emplace_back(text);
+        return;
+    }
+    if (kind == "snapshot") launch.snapshot = to_number<std::size_t>(take_word(text)).value_or(launch.lines.size());
     const auto ticks = to_number<std::uint64_t>(take_word(text));
     if (!ticks) return;
     if (kind == "start") launch.start_ticks = *ticks;

@@ -27,6 +27,7 @@ struct Launch {
     std::optional<std::uint64_t> end_ticks = {};
     int status = -1;
     std::uint64_t idle_ns = 0;
+    std::size_t snapshot = 0;  ///< index of the line that counters and files belong to now
 
     /// The first line that starts so, or null.
     [[nodiscard]] const LaunchLine* find(std::string_view prefix) const;

@@ -4,8 +4,9 @@
 //   launch NAME [--with FILE]... -- COMMAND...
 //
 // The command's standard output is passed on, line by line. A line that starts with '@' is what this program waits
-// for: it is printed with the time at which it was there and, after that, the counters of KVM's machines and the
-// files named with --with (histograms of the kernel's tracer). NAME marks every line, so that one log holds many runs.
+// for: it is printed with the time at which it was there, and at that time the counters of KVM's machines and the files
+// named with --with (histograms of the kernel's tracer) are read. They are printed behind the command's end, since a
+// serial line is slow and the command goes on meanwhile. NAME marks every line, so that one log holds many runs.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/wait.h>
@@ -13,6 +14,7 @@
 
 #include <cerrno>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include "bench/peers/ticks.hpp"
@@ -64,7 +66,7 @@ std::string first_word(const std::string& file) {
 }
 
 /// KVM's counters over all machines, and for each machine the offset of its first CPU's time-stamp counter.
-void print_counters(const Options& options) {
+std::string read_counters() {
     std::string line;
     for (const auto& name : names_in(kCounters)) {
         const std::string path = std::string(kCounters) + "/" + name;
@@ -73,32 +75,62 @@ void print_counters(const Options& options) {
         const std::string offset = first_word(path + "/vcpu0/tsc-offset");
         if (!offset.empty()) line += " tsc-offset=" + offset;
     }
-    if (!line.empty()) std::printf("@ %s counters%s\n", options.name, line.c_str());
+    return line;
 }
 
-void print_files(const Options& options) {
-    for (const auto& file : options.files) {
-        std::ifstream stream(file);
-        for (std::string line; std::getline(stream, line);) {
-            if (!line.empty() && line[0] != '#') std::printf("@ %s file %s %s\n", options.name, file.c_str(), line.c_str());
+/// The state of the rig when one line came.
+struct Snapshot {
+    std::string counters;
+    std::vector<std::string> files;  ///< content, in the order of Options::files
+};
+
+std::string read_whole(const std::string& file) {
+    std::ifstream stream(file);
+    std::ostringstream content;
+    content << stream.rdbuf();
+    return std::move(content).str();
+}
+
+class Recorder {
+  public:
+    explicit Recorder(const Options& options) : options_{options} {}
+
+    void line(std::string text, uint64_t now) {
+        while (!text.empty() && text.back() == '\r') text.pop_back();
+        const auto mark = text.find('@');
+        if (mark == std::string::npos) {
+            std::printf("%s| %s\n", options_.name, text.c_str());
+        } else {
+            Snapshot snapshot{read_counters(), {}};
+            for (const auto& file : options_.files) snapshot.files.push_back(read_whole(file));
+            snapshots_.push_back(std::move(snapshot));
+            std::printf("@ %s line %llu %s\n", options_.name, static_cast<unsigned long long>(now), text.c_str() + mark);
+        }
+        std::fflush(stdout);
+    }
+
+    void print() const {
+        for (size_t index = 0; index < snapshots_.size(); ++index) {
+            std::printf("@ %s snapshot %zu\n", options_.name, index);
+            if (!snapshots_[index].counters.empty()) std::printf("@ %s counters%s\n", options_.name, snapshots_[index].counters.c_str());
+            for (size_t file = 0; file < options_.files.size(); ++file) print_rows(options_.files[file], snapshots_[index].files[file]);
         }
     }
-}
 
-void take_line(const Options& options, std::string line, uint64_t now) {
-    while (!line.empty() && line.back() == '\r') line.pop_back();
-    const auto mark = line.find('@');
-    if (mark == std::string::npos) {
-        std::printf("%s| %s\n", options.name, line.c_str());
-    } else {
-        std::printf("@ %s line %llu %s\n", options.name, static_cast<unsigned long long>(now), line.c_str() + mark);
-        print_counters(options);
-        print_files(options);
+  private:
+    /// Of a histogram, its rows.
+    void print_rows(const std::string& name, const std::string& content) const {
+        std::istringstream lines(content);
+        for (std::string line; std::getline(lines, line);) {
+            if (line.starts_with("{")) std::printf("@ %s file %s %s\n", options_.name, name.c_str(), line.c_str());
+        }
     }
-    std::fflush(stdout);
-}
 
-void relay(const Options& options, int from) {
+    const Options& options_;
+    std::vector<Snapshot> snapshots_;
+};
+
+void relay(const Options& options, Recorder& recorder, int from) {
     std::string pending;
     char buffer[4096];
     bool first = true;
@@ -110,11 +142,11 @@ void relay(const Options& options, int from) {
         first = false;
         pending.append(buffer, static_cast<std::size_t>(count));
         for (auto end = pending.find('\n'); end != std::string::npos; end = pending.find('\n')) {
-            take_line(options, pending.substr(0, end), now);
+            recorder.line(pending.substr(0, end), now);
             pending.erase(0, end + 1);
         }
     }
-    if (!pending.empty()) take_line(options, pending, ticks());
+    if (!pending.empty()) recorder.line(pending, ticks());
 }
 
 int run(const Options& options) {
@@ -137,13 +169,15 @@ int run(const Options& options) {
     ::close(output[1]);
     ::close(input[0]);
     std::printf("@ %s start %llu\n", options.name, static_cast<unsigned long long>(start));
-    relay(options, output[0]);
+    Recorder recorder(options);
+    relay(options, recorder, output[0]);
     int status = 0;
     ::waitpid(child, &status, 0);
     const uint64_t end = ticks();
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     std::printf("@ %s end %llu status %d idle_ns %llu\n", options.name, static_cast<unsigned long long>(end), code,
                 static_cast<unsigned long long>(idle_ns() - idle_before));
+    recorder.print();
     std::fflush(stdout);
     return code;
 }

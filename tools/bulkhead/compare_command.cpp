@@ -2,6 +2,7 @@
 // bulkhead compare
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -23,6 +24,7 @@ struct CompareOptions {
     std::string svg;
     std::uint64_t rounds = 0;
     unsigned guests = 0;
+    std::vector<std::string> peers = bench::boot_peers();
     bool alone = false;
 };
 
@@ -110,7 +112,7 @@ int compare_boot(const CompareOptions& options) {
     const auto layout = find_layout();
     const auto platforms = decide_platforms(options, kCounting, "it does not count instructions; there are qemu-svm and bochs-vmx");
     const auto compare = [&](Platform platform) {
-        auto comparison = bench::compare_boots(layout, platform, !options.alone, say);
+        auto comparison = bench::compare_boots(layout, platform, options.alone ? std::vector<std::string>{} : options.peers, say);
         if (!options.svg.empty()) {
             write_file(fmt::format("{}-{}.svg", options.svg, to_string(platform)), bench::timeline_svg(comparison));
         }
@@ -165,6 +167,8 @@ void add_compare_command(CLI::App& app, Action& action) {
     auto* boot = add_comparison(*command, "boot", "Debian to its shell: instructions, exits by reason, memory", options,
                                 compare_boot, action);
     boot->add_option("--svg", options->svg, "write the timelines to FILE-PLATFORM.svg");
+    boot->add_option("--peer", options->peers, "KVM's monitor: q35, minimal, microvm (default: all); may be repeated")
+        ->check(CLI::IsMember(bench::boot_peers()));
     boot->add_flag("--alone", options->alone, "Bulkhead only");
     auto* guests = add_comparison(*command, "guests", "memory of each domain, and how many guests fit", options,
                                   compare_guests, action);

@@ -25,9 +25,10 @@ LaunchLog read(std::initializer_list<const char*> lines) {
 }
 
 TEST(LaunchLog, KeepsTimesCountersAndFilesOfEachLine) {
-    const auto log = read({"@ q35 start 100", "q35| noise", "@ q35 first 150", "@ q35 line 300 @shell 90 idle_ns 4",
+    const auto log = read({"@ q35 start 100", "q35| noise", "@ q35 first 150", "@ q35 line 250 @earlier",
+                           "@ q35 line 300 @shell 90 idle_ns 4", "@ q35 end 400 status 0 idle_ns 12", "@ q35 snapshot 1",
                            "@ q35 counters tsc-offset=-200 exits=7", "@ q35 file /a/hist { exit_reason: 114 } hitcount: 3",
-                           "@ q35 end 400 status 0 idle_ns 12"});
+                           "@ q35 snapshot 9", "@ q35 counters exits=8"});
     const Launch* launch = log.find("q35");
     ASSERT_NE(launch, nullptr);
     EXPECT_EQ(launch->start_ticks, 100u);
