@@ -22,7 +22,7 @@ void add_check_command(CLI::App& app, Action& action);
 void add_symbolize_command(CLI::App& app, Action& action);
 void add_compare_command(CLI::App& app, Action& action);
 
-/// Platforms by name, for options named --on.
-[[nodiscard]] std::map<std::string, Platform> platform_names();
+/// Turns a platform's name into what CLI11 reads as the enumerator, for options named --on.
+[[nodiscard]] CLI::Validator platform_name();
 
 }  // namespace bulkhead::tool

@@ -10,10 +10,17 @@
 
 namespace bulkhead::tool {
 
-std::map<std::string, Platform> platform_names() {
-    std::map<std::string, Platform> names;
-    for (const auto platform : all_platforms()) names.emplace(to_string(platform), platform);
-    return names;
+CLI::Validator platform_name() {
+    const auto convert = [](std::string& text) -> std::string {
+        if (const auto platform = parse_platform(text)) {
+            text = std::to_string(static_cast<int>(*platform));
+            return {};
+        }
+        std::string known;
+        for (const auto platform : all_platforms()) known += (known.empty() ? "" : ", ") + std::string(to_string(platform));
+        return "there is no platform '" + text + "'; there are " + known;
+    };
+    return CLI::Validator(convert, "", "platform");
 }
 
 void add_build_command(CLI::App& app, Action& action) {

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "protocol/vm.hpp"
 #include "tools/bulkhead/commands.hpp"
 #include "tools/bulkhead/system.hpp"
 #include "tools/debug/symbolize.hpp"
@@ -127,22 +128,33 @@ void add_run_command(CLI::App& app, Action& action) {
 
 Keys: Ctrl-] then q leaves, n next console, l system log; Ctrl-] ? lists them.
 The log of each run is in build/default/logs; status 125: the run itself failed.)");
-    command->add_option("SYSTEM", options->manifest, "system manifest (default: one Debian guest)");
+    command->add_option("SYSTEM", options->manifest, "system manifest (default: one Debian guest)")->option_text("FILE");
     command->add_option("--on", options->platform, "platform: kvm, qemu-svm, bochs-vmx, nested-svm, nested-vmx")
-        ->transform(CLI::CheckedTransformer(platform_names()));
+        ->transform(platform_name())
+        ->option_text("PLATFORM");
     command->add_option("--exec", options->exec_command,
-                        "run this shell command as root in the guest, print its output, exit with its status");
-    command->add_option("--cpus", options->cpus, "CPUs of the (first) guest")->check(CLI::Range(1, 64));
-    command->add_option("--memory", options->memory, "memory of the (first) guest, e.g. 512M");
-    command->add_option("--kernel", options->kernel, "another kernel for the (first) guest")->check(CLI::ExistingFile);
-    command->add_option("--initrd", options->initrd, "another initrd for it")->check(CLI::ExistingFile);
-    command->add_option("--cmdline", options->command_line, "another kernel command line for it");
-    command->add_option("--machine-cpus", options->machine_cpus, "CPUs of the machine under Bulkhead")->check(CLI::Range(1, 64));
-    command->add_option("--machine-memory", options->machine_memory, "memory of the machine under Bulkhead");
-    command->add_option("--kernel-args", options->kernel_arguments, "more words for Bulkhead's own command line");
-    command->add_option("--timeout", options->timeout_s, "with --exec: give up after so many seconds");
+                        "run this shell command as root in the guest, print its output, exit with its status")
+        ->option_text("'CMD'");
+    command->add_option("--cpus", options->cpus, "CPUs of the (first) guest, at most 4")
+        ->check(CLI::Range(1, static_cast<int>(protocol::max_vcpus)))
+        ->option_text("N");
+    command->add_option("--memory", options->memory, "memory of the (first) guest, such as 512M")->option_text("SIZE");
+    command->add_option("--kernel", options->kernel, "another kernel for the (first) guest")
+        ->check(CLI::ExistingFile)
+        ->option_text("FILE");
+    command->add_option("--initrd", options->initrd, "another initrd for it")->check(CLI::ExistingFile)->option_text("FILE");
+    command->add_option("--cmdline", options->command_line, "another kernel command line for it")->option_text("TEXT");
+    command->add_option("--machine-cpus", options->machine_cpus, "CPUs of the machine under Bulkhead")
+        ->check(CLI::Range(1, 64))
+        ->option_text("N");
+    command->add_option("--machine-memory", options->machine_memory, "memory of the machine under Bulkhead")
+        ->option_text("SIZE");
+    command->add_option("--kernel-args", options->kernel_arguments, "more words for Bulkhead's own command line")
+        ->option_text("TEXT");
+    command->add_option("--timeout", options->timeout_s, "with --exec: give up then")->option_text("SECONDS");
     command->add_option("--program", options->program,
-                        "no manifest: this program (a system test, say) as the only one; 'none': the kernel alone");
+                        "no manifest: this program (a system test, say) as the only one; 'none': the kernel alone")
+        ->option_text("NAME");
     command->add_flag("--uefi", options->uefi, "boot by UEFI instead of the PC BIOS (QEMU)");
     command->add_flag("--gdb", options->gdb, "stop before the first instruction and wait for gdb (QEMU)");
     command->callback([options, &action] { action = [options] { return run(*options); }; });

@@ -53,13 +53,16 @@ void add_test_command(CLI::App& app, Action& action) {
   bulkhead test --nested debian-nested   Bulkhead as a guest of Linux KVM
 
 Names: unit.SUITE.TEST, system.PROGRAM@PLATFORM/CPUS:TEST, scenario.NAME@PLATFORM/CPUS. Logs: build/default/logs/test.)");
-    command->add_option("FILTER", options->filter, "only tests whose name contains this text or matches this regular expression");
+    command->add_option("FILTER", options->filter, "only tests whose name contains this text or matches this regular expression")
+        ->option_text("TEXT");
     command->add_option("--on", options->platforms, "only on these platforms")
-        ->transform(CLI::CheckedTransformer(platform_names()));
+        ->transform(platform_name())
+        ->option_text("PLATFORM ...");
     command->add_flag("--nested", options->nested, "also the rigs where Linux KVM hosts Bulkhead (minutes each)");
-    command->add_option("--jobs", options->parallel, "machines at the same time")->check(CLI::Range(1, 64));
-    command->add_option("--exact", options->exact, "only the job of exactly this name (CTest uses this)");
-    command->add_option("--write-ctest", options->ctest_file, "write CTest's list of jobs to this file; run nothing");
+    command->add_option("--jobs", options->parallel, "machines at the same time (default 2)")->check(CLI::Range(1, 64))->option_text("N");
+    command->add_option("--exact", options->exact, "only the job of exactly this name (CTest uses this)")->option_text("NAME");
+    command->add_option("--write-ctest", options->ctest_file, "write CTest's list of jobs to this file; run nothing")
+        ->option_text("FILE");
     command->callback([options, &action] { action = [options] { return run(*options); }; });
 }
 
