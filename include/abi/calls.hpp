@@ -15,7 +15,7 @@ namespace bulkhead::abi {
 enum class DomainKind : uint8_t { Native = 0, Guest = 1 };
 
 enum class ThreadFlag : uint8_t {
-    Handler = 1 << 0,  ///< waits for calls of its portals, never has a scheduling context of its own
+    Handler = 1 << 0,  ///< waits for calls of its portals and runs on its callers' scheduling contexts
     UsesFpu = 1 << 1,  ///< may use FPU and vector registers, which are switched for it
 };
 using ThreadFlags = uint8_t;
@@ -135,8 +135,9 @@ struct SetThreadBases {
     Argument<uint64_t, R8> gs_base;   ///< canonical user address
 };
 
-/// Makes a scheduling context and binds it to a thread or vCPU that has none, which becomes ready. Needs Create on
-/// the owner and Control on the target. BadArgument if the priority is above the owner's maximum.
+/// Makes a scheduling context and binds it to a thread or vCPU that has none, which becomes ready. A handler's is its
+/// fallback: it runs on it when its caller has left it (deadline, death), until it replies, which nobody hears. Needs
+/// Create on the owner and Control on the target. BadArgument if the priority is above the owner's maximum.
 struct CreateSchedulingContext {
     Object<Rdi> owner;               ///< domain that pays
     Slot<Rsi> slot;                  ///< where the new capability goes

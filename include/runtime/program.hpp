@@ -27,6 +27,7 @@ struct Environment {
     const protocol::StartupInformation* startup;  ///< null in the root task
     uint64_t cpus;                                ///< bit mask of the CPUs its threads may be on
     uint32_t cpu_count;                           ///< of the machine
+    uint8_t priority;                             ///< of the first thread
     abi::Selector machine;                        ///< null if there is none
     abi::Selector exception_portals;              ///< portal for CPU 0; null if there is none
     abi::Selector supervisor_portals;             ///< likewise

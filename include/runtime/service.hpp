@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A service: one handler thread on each of its CPUs and one portal to each, in consecutive slots indexed by CPU, so
-// that a client calls slot `first + its CPU`. The handlers run on their callers' time and need no start.
+// that a client calls slot `first + its CPU`. The handlers run on their callers' time; one whose caller
+// has left ends its work at the program's own priority.
 #pragma once
 
 #include <cstdint>

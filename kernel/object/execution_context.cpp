@@ -44,6 +44,17 @@ void ExecutionContext::leave_call() {
         if (member->state_ != State::InCall) break;
     }
     if (lent != nullptr) lent->active_ = this;
+    handler->use_fallback();
+}
+
+void ExecutionContext::use_fallback() {
+    if (own_ == nullptr || donated_ != nullptr || state_ == State::Idle) return;
+    // Whoever it waits for works for it.
+    ExecutionContext* member = this;
+    for (; member->state_ == State::InCall && member->callee_ != nullptr; member = member->callee_) member->donated_ = own_;
+    member->donated_ = own_;
+    own_->active_ = member;
+    Scheduler::current().enqueue(*own_);
 }
 
 void ExecutionContext::leave_chains() {

@@ -4,7 +4,8 @@
 //
 // A call chain is linked both ways: `caller` leads to who waits for my reply, `callee` to the handler I wait for. All
 // members of a chain are on one CPU, and all of them run on the same, donated scheduling context, that of the chain's
-// root. An orphan is a handler whose caller left; it has none.
+// root. An orphan is a handler whose caller left; it runs on its fallback, a scheduling context of its own, if it has
+// one, and when it is helped.
 //
 // Concurrency: changed only on its own CPU with interrupts off; from elsewhere, `Scheduler::wake_from_anywhere`.
 #pragma once
@@ -78,6 +79,8 @@ class ExecutionContext : public Object {
     void leave_chains();
     /// Cuts the link to the callee: it and all it waits for become orphans, the scheduling context comes back here.
     void leave_call();
+    /// An orphan goes on with its fallback scheduling context if it has one. No effect on others.
+    void use_fallback();
 
   protected:
     ExecutionContext(abi::ObjectType type, Domain& owner, uint32_t cpu, uint32_t slow_flags);
@@ -110,7 +113,7 @@ class ExecutionContext : public Object {
     ExecutionContext* caller_ = nullptr;
     Thread* callee_ = nullptr;
     SchedulingContext* donated_ = nullptr;
-    SchedulingContext* own_ = nullptr;
+    SchedulingContext* own_ = nullptr;  // a handler's: its fallback
     IntrusiveList<SchedulingContext, &SchedulingContext::hook_> parked_;
 
     std::atomic<bool> wake_pending_{false};       // whether it is in its CPU's list of remote wake-ups

@@ -3,7 +3,7 @@
 
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/object/domain.hpp"
-#include "kernel/object/execution_context.hpp"
+#include "kernel/object/thread.hpp"
 #include "kernel/schedule/scheduler.hpp"
 
 namespace bulkhead::kernel {
@@ -30,6 +30,11 @@ abi::Result<void> SchedulingContext::check(const Parameters& parameters) {
 
 void SchedulingContext::start() {
     root_->own_ = this;
+    if (const auto* thread = object_cast<Thread>(root_); thread != nullptr && thread->handler()) {
+        state_ = State::Resting;
+        root_->use_fallback();
+        return;
+    }
     root_->donated_ = this;
     Scheduler::current().enqueue(*this);
 }
@@ -53,21 +58,28 @@ void SchedulingContext::retire() {
     if (root_ != nullptr) {
         // The thread stays where it is, without the right to run; a call it made on this time has failed.
         ExecutionContext& root = *root_;
-        if (root.state_ == ExecutionContext::State::InCall) {
+        root.own_ = nullptr;
+        if (root.donated_ == this && root.state_ == ExecutionContext::State::InCall) {
             root.leave_call();
             root.state_ = ExecutionContext::State::Ready;
             root.finish_call(abi::Status::Aborted, {});
         }
-        root.own_ = root.donated_ = nullptr;
+        if (root.donated_ == this) root.donated_ = nullptr;
     }
     unbind();
 }
 
-void SchedulingContext::unbind() {
+void SchedulingContext::rest() {
     Scheduler& scheduler = Scheduler::current();
     scheduler.timers().cancel(deadline_);
     if (state_ == State::Ready) scheduler.dequeue(*this);
     if (state_ == State::Parked && hook_.linked()) IntrusiveList<SchedulingContext, &SchedulingContext::hook_>::remove(*this);
+    state_ = State::Resting;
+}
+
+void SchedulingContext::unbind() {
+    rest();
+    Scheduler& scheduler = Scheduler::current();
     if (scheduler.running_on() == this) scheduler.abandon_scheduling_context();
     state_ = State::Unbound;
     root_ = nullptr;

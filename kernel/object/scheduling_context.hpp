@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The right to run (scheduling context, SC): a priority and a budget per period, as a sporadic server with a bounded
 // number of replenishments (Sprunt, Sha, Lehoczky 1989; corrected by Stanovich et al. 2010). It belongs to one thread
-// or vCPU and is lent along the calls that one makes.
+// or vCPU and is lent along the calls that one makes. That of a handler is its fallback: what it runs on as an orphan.
 //
 // Concurrency: on its CPU with interrupts off.
 #pragma once
@@ -26,6 +26,7 @@ class SchedulingContext final : public Object {
         Running,   ///< the one whose time passes now
         Parked,    ///< waits until `active` becomes ready
         Depleted,  ///< has no budget until the next replenishment
+        Resting,   ///< the fallback of a handler that is no orphan
         Unbound,   ///< its thread died
     };
     struct Parameters {
@@ -39,8 +40,10 @@ class SchedulingContext final : public Object {
     SchedulingContext(Domain& owner, ExecutionContext& target, const Parameters& parameters);
 
     static abi::Result<void> check(const Parameters& parameters);
-    /// Queues it for the first time.
+    /// Queues it for the first time, or makes it the fallback of its handler.
     void start();
+    /// Its handler has ended what it did as an orphan.
+    void rest();
     /// New priority and budget from now on. On its CPU.
     void set(const Parameters& parameters);
 

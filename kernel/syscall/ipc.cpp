@@ -174,6 +174,7 @@ void Ipc::reply(Thread& handler) {
     handler.caller_ = nullptr;
     handler.donated_ = nullptr;
     handler.set_state(State::Idle);
+    if (lent != nullptr && lent == handler.own_) lent->rest();
     // Whoever was parked on this handler while it waited helps no more and calls now; none is left when it runs.
     if (caller != nullptr && lent == scheduler.running_on()) scheduler.switch_to(*caller);
     if (caller != nullptr && lent != nullptr) lent->active_ = caller;

@@ -119,7 +119,7 @@ Outcome<abi::CreateSchedulingContext> handle(Thread& caller, const abi::CreateSc
     const SchedulingContext::Parameters parameters{call.priority, call.budget, call.period};
     TRY(SchedulingContext::check(parameters));
     if (call.priority > owner->maximum_priority()) return Status::BadArgument;
-    if (target->has_scheduling_context() || target->state() == ExecutionContext::State::Idle) return Status::Busy;
+    if (target->has_scheduling_context()) return Status::Busy;
     SchedulingContext* context = TRY(make_object<SchedulingContext>(*owner, *target, parameters));
     TRY(publish(caller.domain(), call.slot, *context));
     cross_cpu::run_on(context->home_cpu(), [&] { context->start(); });

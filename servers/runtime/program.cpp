@@ -52,6 +52,7 @@ void initialize_root(const abi::RootInformation& root) {
     the_environment.name = "root";
     the_environment.root = &root;
     the_environment.cpu_count = root.cpu_count;
+    the_environment.priority = abi::priorities / 2;
     the_environment.cpus = root.cpu_count >= 64 ? ~uint64_t{0} : (uint64_t{1} << root.cpu_count) - 1;
     the_environment.machine = abi::WellKnownSlot::Machine;
     the_slots.initialize(root.first_free_slot, root.capability_slots);
@@ -71,6 +72,7 @@ void initialize_program(const protocol::StartupInformation& startup) {
     the_environment.startup = &startup;
     the_environment.cpu_count = system_information().cpu_count;
     the_environment.cpus = startup.cpus;
+    the_environment.priority = startup.priority;
     the_environment.machine = find(CapabilityName::machine);
     the_environment.exception_portals = find(CapabilityName::exception);
     the_environment.supervisor_portals = find(CapabilityName::supervisor);

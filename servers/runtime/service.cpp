@@ -20,6 +20,7 @@ abi::Result<Service> Service::create(const ServiceOptions& options) {
         thread.uses_fpu = options.uses_fpu;
         Thread handler = TRY(Thread::create_handler(thread));
         service.handlers_[cpu] = handler;
+        TRY(handler.start({.priority = environment().priority}));  // if its caller leaves it
         if (options.receive_slots != 0) {
             abi::MessageBuffer& buffer = *handler.block().message_buffer;
             buffer.receive_window = TRY(allocate_slots(options.receive_slots));

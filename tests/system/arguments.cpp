@@ -86,7 +86,7 @@ SYSTEM_TEST(thread_arguments) {
     EXPECT_OK(invoke(abi::SetSchedulingContext{context, 1, 0, 0}));
     // It has one already.
     EXPECT_STATUS(runtime::SchedulingContext::create(slot, 1, 0, 0, domain.selector()), Status::Busy);
-    // Portals go to handlers only; handlers have no scheduling context.
+    // Portals go to handlers only; a handler's scheduling context is its fallback.
     EXPECT(raw_status(abi::CreatePortal{domain.selector(), second.selector(), slot, 0x400000, 0}) != Status::Ok);
     good.message_buffer.value += page_size_bytes;
     const Selector handler = NEEDED(runtime::allocate_slots());
@@ -95,7 +95,8 @@ SYSTEM_TEST(thread_arguments) {
                   c.slot = handler;
               }),
               Status::Ok);
-    EXPECT(!runtime::SchedulingContext::create(handler, 1, 0, 0, domain.selector()).ok());
+    EXPECT_OK(runtime::SchedulingContext::create(handler, 1, 0, 0, domain.selector()));
+    EXPECT_STATUS(runtime::SchedulingContext::create(handler, 1, 0, 0, domain.selector()), Status::Busy);
     EXPECT_STATUS(invoke(abi::CreatePortal{domain.selector(), second.selector(), handler, 0xffff'8000'0000'0000, 0}),
                   Status::BadArgument);
     EXPECT_STATUS(invoke(abi::CreatePortal{domain.selector(), second.selector(), handler, 0x8000'0000'0000, 0}),
