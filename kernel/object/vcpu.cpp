@@ -8,6 +8,7 @@
 
 #include "base/scope_guard.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/capability/object_table.hpp"
@@ -15,6 +16,7 @@
 #include "kernel/object/domain.hpp"
 #include "kernel/object/portal.hpp"
 #include "kernel/object/thread.hpp"
+#include "kernel/platform/timer.hpp"
 #include "kernel/schedule/cross_cpu.hpp"
 #include "kernel/schedule/scheduler.hpp"
 
@@ -200,6 +202,20 @@ void Vcpu::take_events() {
 }
 
 void Vcpu::on_interrupt() { Scheduler::current().leave_kernel(); }
+
+void Vcpu::starts_waiting() {
+    if (waits_since_ == 0) waits_since_ = read_tsc();
+    page().preempted = 1;
+}
+
+void Vcpu::stops_waiting(uint64_t now) {
+    if (waits_since_ == 0) return;
+    stolen_ticks_ += now - waits_since_;
+    waits_since_ = 0;
+    constexpr uint64_t ns_per_second = 1'000'000'000;
+    page().stolen_ns = stolen_ticks_ / tsc_hz() * ns_per_second + stolen_ticks_ % tsc_hz() * ns_per_second / tsc_hz();
+    page().preempted = 0;
+}
 
 void Vcpu::retire() {
     while (VirtualInterrupt* interrupt = virtual_interrupts_.front()) interrupt->lose_target();

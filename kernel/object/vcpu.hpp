@@ -45,6 +45,9 @@ class Vcpu final : public ExecutionContext {
     static bool valid_vector(uint64_t vector) { return vector >= 16 && vector <= 255; }
 
     uint64_t portal_word() const { return portal_word_; }
+    /// Its scheduling context is ready but does not run; and runs again. On its CPU.
+    void starts_waiting();
+    void stops_waiting(uint64_t now);
     [[noreturn]] void resume() override;
     void finish_call(abi::Status status, const abi::Registers& reply) override;
     void woken() override;
@@ -141,6 +144,8 @@ class Vcpu final : public ExecutionContext {
     FpuState* fpu_;
     Deadline timer_;
     uint64_t guest_deadline_ = 0;    // as the guest wrote it, while armed
+    uint64_t waits_since_ = 0;       // ticks; 0: it runs, or has nothing to do
+    uint64_t stolen_ticks_ = 0;
     bool retired_ = false;
     IntrusiveList<VirtualInterrupt, &VirtualInterrupt::target_hook_> virtual_interrupts_;  // configuration lock
 };

@@ -6,7 +6,7 @@
 #include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/memory/kernel_pages.hpp"
-#include "kernel/object/execution_context.hpp"
+#include "kernel/object/vcpu.hpp"
 #include "kernel/platform/timer.hpp"
 #include "kernel/schedule/cross_cpu.hpp"
 
@@ -36,6 +36,7 @@ int Scheduler::highest() const {
 void Scheduler::enqueue(SchedulingContext& context, bool front) {
     const uint8_t priority = context.priority_;
     context.state_ = SchedulingContext::State::Ready;
+    if (context.root_->is_vcpu()) static_cast<Vcpu*>(context.root_)->starts_waiting();
     if (front) {
         queues_[priority].push_front(context);
     } else {
@@ -116,6 +117,7 @@ void Scheduler::settle(SchedulingContext& context) {
     context.slice_left_ = slice_over ? slice_ticks() : context.slice_left_ - ran;
     if (context.state_ != SchedulingContext::State::Running) return;
     if (context.depleted()) {
+        if (context.root_->is_vcpu()) static_cast<Vcpu*>(context.root_)->starts_waiting();
         context.arm_replenishment();
     } else {
         enqueue(context, !slice_over);
@@ -134,6 +136,7 @@ void Scheduler::choose() {
             context.arm_replenishment();
             continue;
         }
+        if (context.root_->is_vcpu()) static_cast<Vcpu*>(context.root_)->stops_waiting(now);
         ExecutionContext& next = *context.active_;
         if (!next.can_run()) {
             next.park(context);
