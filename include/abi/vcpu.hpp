@@ -3,7 +3,8 @@
 //
 // An exit the kernel does not absorb is a portal call from the vCPU to the portal bound with BindVcpu. It has a
 // sequence number and is not over before a reply that names it. If the handler dies, or another portal is bound, the
-// exit is delivered again, with the same number and the same words.
+// exit is delivered again, with the same number and the same words; R15 says how often that was because a handler died,
+// so that a monitor can give up on an exit that kills one after the other.
 //
 //   exit call:  RAX tag, label = ExitLabel fields     reply: RAX tag, label = ReplyFlag bits
 //               RDI badge of the portal
@@ -11,6 +12,7 @@
 //               R8, R9, R10, RBX, R12 by reason              R8, R9, R10, RBX by reason
 //               R13 guest RIP                                R12 changed groups, R13 event to inject,
 //               R14 groups that are valid in the page        R14 timer deadline, R15 timer vector
+//               R15 handlers that died over this exit
 //
 // By reason (call -> reply; with SkipInstruction the kernel moves RIP behind the instruction):
 //   Cpuid        R8 EAX, R9 ECX, R10 XCR0 with bit 63 = CR4.OSXSAVE  -> R8 EAX, R9 EBX, R10 ECX, RBX EDX

@@ -47,6 +47,7 @@ void Vcpu::prepare_exit(ExitReason reason) {
         abi::ExitLabel::Reason::make(reason) | abi::ExitLabel::InstructionLength::make(hardware_.instruction_length)));
     exit_[Register::Rsi] = sequence_;
     exit_[Register::R13] = hardware_.rip;
+    exit_[Register::R15] = 0;
     activity_.store(Activity::InKernel, std::memory_order_release);
     set_phase(Phase::InExit);
 }
@@ -59,7 +60,6 @@ void Vcpu::send_exit() {
         save_groups(groups);
     }
     exit_[Register::R14] = valid_groups_;
-    exit_[Register::R15] = 0;
     vcpu_backend().leave();
     if (runs_on_vmx) send_exit_by_sysexit(*this);
     send_exit_by_sysret(*this);

@@ -39,6 +39,7 @@ uint64_t exception_event(uint64_t description) {
 void Vcpu::finish_call(abi::Status status, const abi::Registers& reply) {
     if (status != abi::Status::Ok) {
         // The handler died or cannot be called: the exit stays, and goes to whoever is bound next.
+        if (status == abi::Status::Aborted) ++exit_[Register::R15];
         set_state(State::Waiting);
         return;
     }

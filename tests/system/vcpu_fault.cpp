@@ -246,6 +246,47 @@ SYSTEM_TEST(monitors_die_and_the_guest_goes_on) {
     EXPECT_REPORTS(machine, 1);
 }
 
+namespace {
+std::atomic<uint64_t> deaths_seen;
+std::atomic<uint64_t> sequence_seen;
+
+/// Dies over the first CPUID, until it hears that three have.
+void dies_three_times(uint64_t badge, runtime::Request& request) {
+    Exit exit{request};
+    if (exit.reason() != ExitReason::Cpuid) return Machine::handle_exit(badge, request);
+    if (sequence_seen == 0) sequence_seen = exit.sequence();
+    if (exit.sequence() == sequence_seen) {
+        deaths_seen = exit.deaths();
+        if (exit.deaths() < 3) asm volatile("ud2");
+    } else {
+        EXPECT_EQ(exit.deaths(), 0u);
+    }
+    exit.skip().result(0, exit.argument(0));
+    exit.send();
+}
+}  // namespace
+
+SYSTEM_TEST(deaths_over_an_exit_are_counted) {
+    NEEDS_VIRTUALIZATION();
+    sequence_seen = 0;
+    Machine machine;
+    EXPECT_OK(machine.create({.image = minimal_guest::many_exits()}));
+    MachineVcpu& vcpu = machine.vcpus[0];
+    machine.vcpus[0].handler.destroy();
+    for (uint64_t death = 0; death < 3; ++death) {
+        deaths_seen = 99;
+        EXPECT_OK(machine.bind_handler(vcpu, runtime::message_handler<dies_three_times>));
+        EXPECT(!machine.run(runtime::deadline_in(ns_per_ms)));
+        EXPECT(eventually([&] { return deaths_seen == death; }));
+        vcpu.handler.destroy();
+    }
+    // A monitor that is replaced in the middle of an exit has not died over it.
+    EXPECT_OK(machine.bind_handler(vcpu, runtime::message_handler<dies_three_times>));
+    EXPECT(machine.run());
+    EXPECT_EQ(deaths_seen.load(), 3u);
+    EXPECT_REPORTS(machine, 1);
+}
+
 SYSTEM_TEST(rebinding_a_running_vcpu) {
     NEEDS_VIRTUALIZATION();
     die_at = 0;

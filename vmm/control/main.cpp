@@ -27,13 +27,15 @@ static_assert(static_cast<unsigned>(MachineEnd::TripleFault) == static_cast<unsi
 
 /// Handlers are found by their portal's badge, the vCPU's index.
 constinit std::array<std::optional<ExitHandler>, max_vcpus> exit_handlers{};
+constinit std::array<runtime::Vcpu, max_vcpus> vcpus{};
 
 /// Places of an exit's words among the message registers.
-enum CallWord : unsigned { Sequence, CallR8, CallR9, CallR10, CallRbx, CallR12, CallRip };
+enum CallWord : unsigned { Sequence, CallR8, CallR9, CallR10, CallRbx, CallR12, CallRip, CallGroups, CallDeaths };
 enum ReplyWord : unsigned { ReplySequence, ReplyR8, ReplyR9, ReplyR10, ReplyRbx, ReplyGroups, ReplyEvent, ReplyDeadline, ReplyVector };
 
 void on_exit(uint64_t badge, runtime::Request& request) {
     auto& words = request.words;
+    if (words[CallDeaths] >= ExitHandler::deadly) static_cast<void>(vcpus[badge].pull(abi::all_vcpu_state_groups));
     const ExitReply reply = exit_handlers[badge]->handle({.label = request.label(),
                                                           .sequence = words[Sequence],
                                                           .r8 = words[CallR8],
@@ -41,7 +43,8 @@ void on_exit(uint64_t badge, runtime::Request& request) {
                                                           .r10 = words[CallR10],
                                                           .rbx = words[CallRbx],
                                                           .r12 = words[CallR12],
-                                                          .rip = words[CallRip]});
+                                                          .rip = words[CallRip],
+                                                          .deaths = words[CallDeaths]});
     words[ReplyR8] = reply.r8;
     words[ReplyR9] = reply.r9;
     words[ReplyR10] = reply.r10;
@@ -116,7 +119,8 @@ class Monitor {
         if (!handler) report_failure("cannot make the handler of a vCPU", handler.error());
         const auto portal = runtime::Portal::create(handler.value().selector(), &runtime::message_handler<on_exit>, index);
         if (!portal) report_failure("cannot make the exit portal of a vCPU", portal.error());
-        const auto bound = runtime::Vcpu{vcpu.vcpu}.bind(portal.value().selector());
+        vcpus[index] = runtime::Vcpu{vcpu.vcpu};
+        const auto bound = vcpus[index].bind(portal.value().selector());
         if (!bound) report_failure("cannot bind a vCPU", bound.error());
     }
 

@@ -99,7 +99,7 @@ abi::VcpuConfiguration ExitHandler::configuration() {
 
 ExitReply ExitHandler::handle(const ExitCall& call) {
     // CPUID changes nothing: no transaction, and no lock.
-    if (call.reason() == ExitReason::Cpuid) return cpuid(call);
+    if (call.reason() == ExitReason::Cpuid && call.deaths < deadly) return cpuid(call);
     lock_.lock();
     Journal& journal = vcpu_.journal;
     if (journal.is_committed(call.sequence)) {
@@ -159,6 +159,11 @@ void ExitHandler::collect_changes(ExitResult& result) {
 ExitResult ExitHandler::dispatch(const ExitCall& call) {
     ExitResult result;
     set_page_change(result, {});
+    if (call.deaths >= deadly) {
+        give_up(MachineEnd::Broken, Line{}.text("this exit (").text(name(call.reason())).text(") has killed three monitors").view(),
+                call, result);
+        return result;
+    }
     switch (call.reason()) {
         case ExitReason::Startup: start_up(result); break;
         case ExitReason::MsrRead: msr_read(call, result); break;

@@ -17,6 +17,7 @@ struct ExitCall {
     uint64_t sequence = 0;
     uint64_t r8 = 0, r9 = 0, r10 = 0, rbx = 0, r12 = 0;
     uint64_t rip = 0;
+    uint64_t deaths = 0;  ///< handlers that died over this exit
 
     abi::ExitReason reason() const { return abi::ExitLabel::Reason::read(label); }
 };
@@ -49,6 +50,9 @@ class ExitHandler {
     static abi::VcpuConfiguration configuration();
 
     ExitReply handle(const ExitCall& call);
+
+    /// Deaths of monitors over one exit behind which the machine ends, with all of the vCPU's state in the page.
+    static constexpr uint64_t deadly = 3;
 
   private:
     ExitReply cpuid(const ExitCall& call) const;

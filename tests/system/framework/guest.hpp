@@ -26,6 +26,7 @@ class Exit {
     uint64_t argument(unsigned index) const { return request_.words[1 + index]; }
     uint64_t rip() const { return request_.words[6]; }
     uint32_t valid_groups() const { return static_cast<uint32_t>(request_.words[7]); }
+    uint64_t deaths() const { return request_.words[8]; }
 
     /// The answer. Starts as: nothing changed, go on where it was.
     Exit& skip() { return flag(abi::ReplyFlag::SkipInstruction); }

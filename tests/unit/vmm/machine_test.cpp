@@ -2,6 +2,7 @@
 // Whole machines, driven by exits as the kernel makes them; among them monitors that die and are succeeded.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -194,6 +195,24 @@ TEST(MachineTest, EndsWithItsStateInTheLog) {
     EXPECT_NE(std::string{monitor.machine.end_line()}.find("triple fault"), std::string::npos);
     EXPECT_GT(monitor.log.lines.size(), 5u);
     EXPECT_TRUE(Monitor::has(monitor.exit(1, ExitReason::Recall), ReplyFlag::ParkUntilRecall));
+}
+
+TEST(MachineTest, ThirdDeathOverAnExitEndsTheMachine) {
+    Hardware hardware;
+    Monitor monitor{hardware};
+    monitor.exit(0, ExitReason::Startup);
+    hardware.pages[0].rax = 0x4711;
+    for (const ExitReason reason : {ExitReason::Cpuid, ExitReason::PortWrite}) {
+        const uint32_t label = static_cast<uint32_t>(reason) | 2 << 8;
+        monitor.handlers[0]->handle({.label = label, .sequence = ++monitor.sequence, .r8 = byte_port(0x80), .deaths = 2});
+        EXPECT_FALSE(monitor.machine.ended());
+    }
+    const ExitReply reply = monitor.handlers[0]->handle(
+        {.label = static_cast<uint32_t>(ExitReason::Cpuid) | 2 << 8, .sequence = ++monitor.sequence, .rip = 0x1234, .deaths = 3});
+    EXPECT_TRUE(Monitor::has(reply, ReplyFlag::ParkUntilRecall));
+    EXPECT_TRUE(monitor.machine.ended());
+    EXPECT_EQ(monitor.machine.end_reason(), MachineEnd::Broken);
+    EXPECT_TRUE(std::ranges::any_of(monitor.log.lines, [](const std::string& line) { return line.find("4711") != std::string::npos; }));
 }
 
 TEST(MachineTest, PowerOffByAcpi) {
