@@ -78,7 +78,7 @@ void derive_exclusive(Run& run) {
     const abi::Selector slot = BENCH_NEEDED(runtime::allocate_slots());
     for (uint64_t i = 0; i < run.iterations(); ++i) {
         const auto derived = run.timed([&] {
-            return runtime::perform(abi::DeriveMemory{parent.selector(), self, slot, abi::all_rights, 0, 0, size});
+            return runtime::invoke(abi::DeriveMemory{parent.selector(), self, slot, abi::all_rights, 0, 0, size});
         });
         if (!derived.ok()) return run.fail("derive", derived.error());
         static_cast<void>(Memory{slot}.destroy());
@@ -130,7 +130,7 @@ void destroy_with_derivations(Run& run) {
     for (uint64_t i = 0; i < run.iterations(); ++i) {
         Memory parent = BENCH_NEEDED(source.derive(0, size));
         BENCH_OK(family.derive(parent, run.argument()));
-        const auto destroyed = run.timed([&] { return runtime::perform(abi::Destroy{parent.selector()}); });
+        const auto destroyed = run.timed([&] { return runtime::invoke(abi::Destroy{parent.selector()}); });
         if (!destroyed.ok()) return run.fail("destroy", destroyed.error());
         parent.forget();
         family.forget();

@@ -20,7 +20,7 @@ void make_and_destroy(Run& run, Create create) {
     for (uint64_t i = 0; i < run.iterations() && !run.failed(); ++i) {
         const auto created = timed == Timed::Create ? run.timed([&] { return create(slot); }) : create(slot);
         if (!created.ok()) return run.fail("create", created.error());
-        const auto destroy = [&] { return runtime::perform(abi::Destroy{slot}); };
+        const auto destroy = [&] { return runtime::invoke(abi::Destroy{slot}); };
         const auto destroyed = timed == Timed::Destroy ? run.timed(destroy) : destroy();
         if (!destroyed.ok()) return run.fail("destroy", destroyed.error());
         static_cast<void>(invoke(abi::RemoveCapability{self, slot}));
@@ -30,14 +30,14 @@ void make_and_destroy(Run& run, Create create) {
 
 template <Timed timed>
 void notification(Run& run) {
-    make_and_destroy<timed>(run, [](Selector slot) { return runtime::perform(abi::CreateNotification{self, slot}); });
+    make_and_destroy<timed>(run, [](Selector slot) { return runtime::invoke(abi::CreateNotification{self, slot}); });
 }
 
 template <Timed timed>
 void portal(Run& run) {
     test::Handler handler = BENCH_NEEDED(test::Handler::create(nullptr));
     make_and_destroy<timed>(run, [&](Selector slot) {
-        return runtime::perform(abi::CreatePortal{self, slot, handler.thread.selector(), 0x400000, 0});
+        return runtime::invoke(abi::CreatePortal{self, slot, handler.thread.selector(), 0x400000, 0});
     });
     handler.destroy();
 }
@@ -46,7 +46,7 @@ template <Timed timed>
 void thread(Run& run) {
     const uint64_t buffer = BENCH_NEEDED(runtime::allocate_addresses(4096));
     make_and_destroy<timed>(run, [&](Selector slot) {
-        return runtime::perform(abi::CreateThread{self, slot, 0, 0x400000, 0x400000, buffer, 0, 0, 0});
+        return runtime::invoke(abi::CreateThread{self, slot, 0, 0x400000, 0x400000, buffer, 0, 0, 0});
     });
     runtime::release_addresses(buffer, 4096);
 }
@@ -54,7 +54,7 @@ void thread(Run& run) {
 template <Timed timed>
 void domain(Run& run) {
     make_and_destroy<timed>(run, [](Selector slot) {
-        return runtime::perform(abi::CreateDomain{self, slot, abi::DomainKind::Native, 255, 64, 32});
+        return runtime::invoke(abi::CreateDomain{self, slot, abi::DomainKind::Native, 255, 64, 32});
     });
 }
 
@@ -64,7 +64,7 @@ void guest_domain(Run& run) {
         return run.skip("no virtualization on this processor");
     }
     make_and_destroy<timed>(run, [](Selector slot) {
-        return runtime::perform(abi::CreateDomain{self, slot, abi::DomainKind::Guest, 255, 0, 32});
+        return runtime::invoke(abi::CreateDomain{self, slot, abi::DomainKind::Guest, 255, 0, 32});
     });
 }
 

@@ -56,13 +56,13 @@ void call_among(Run& run, Create create) {
 
 void among_domains(Run& run) {
     call_among(run, [](abi::Selector slot) {
-        return runtime::perform(abi::CreateDomain{runtime::self, slot, abi::DomainKind::Native, 255, 64, 8});
+        return runtime::invoke(abi::CreateDomain{runtime::self, slot, abi::DomainKind::Native, 255, 64, 8});
     });
 }
 
 void among_capabilities(Run& run) {
     call_among(run, [](abi::Selector slot) {
-        return runtime::perform(abi::CreateNotification{runtime::self, slot});
+        return runtime::invoke(abi::CreateNotification{runtime::self, slot});
     });
 }
 

@@ -51,11 +51,11 @@ class Crowd {
         const uint64_t stack = stacks_place + (index + 1) * stack_bytes;
         const Selector thread = slots_;
         const Selector context = slots_ + 1;
-        TRY(runtime::perform(abi::CreateThread{domain, thread, 0, reinterpret_cast<uint64_t>(&yield_for_ever), stack,
+        TRY(runtime::invoke(abi::CreateThread{domain, thread, 0, reinterpret_cast<uint64_t>(&yield_for_ever), stack,
                                                buffers_place + index * 4096, 0, 0, 0}));
-        TRY(runtime::perform(abi::CreateSchedulingContext{domain, context, thread, test::low_priority, 0, 0}));
-        TRY(runtime::perform(abi::RemoveCapability{self, thread}));
-        TRY(runtime::perform(abi::RemoveCapability{self, context}));
+        TRY(runtime::invoke(abi::CreateSchedulingContext{domain, context, thread, test::low_priority, 0, 0}));
+        TRY(runtime::invoke(abi::RemoveCapability{self, thread}));
+        TRY(runtime::invoke(abi::RemoveCapability{self, context}));
         ++size_;
         return {};
     }

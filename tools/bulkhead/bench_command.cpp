@@ -129,7 +129,8 @@ void add_bench_command(CLI::App& app, Action& action) {
     auto options = std::make_shared<BenchOptions>();
     auto* command = app.add_subcommand("bench", "measure: messages, VM exits, memory, scheduling");
     command->add_option("--on", options->platform, "platform: kvm, qemu-svm, bochs-vmx, nested-svm, nested-vmx")
-        ->transform(CLI::CheckedTransformer(platform_names()));
+        ->transform(platform_name())
+        ->option_text("PLATFORM");
     command->add_option("--filter", options->selection.filter, "only runs whose name matches this regular expression");
     command->add_option("--json", options->json, "write the figures to this file (Google Benchmark's JSON)");
     command->add_option("--repetitions", options->selection.repetitions, "run each so often; adds mean, median, deviation")

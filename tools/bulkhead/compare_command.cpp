@@ -151,7 +151,8 @@ CLI::App* add_comparison(CLI::App& parent, const char* name, const char* text, c
                          int (*run)(const CompareOptions&), Action& action) {
     auto* command = parent.add_subcommand(name, text);
     command->add_option("--on", options->platforms, "platform; may be repeated")
-        ->transform(CLI::CheckedTransformer(platform_names()));
+        ->transform(platform_name())
+        ->option_text("PLATFORM");
     command->add_option("--json", options->json, "write the figures as Google Benchmark's JSON");
     command->add_option("--markdown", options->markdown, "write the tables as a page in Markdown");
     command->callback([options, run, &action] { action = [options, run] { return run(*options); }; });
