@@ -11,6 +11,7 @@
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
+#include "kernel/arch/x86_64/vcpu_state.hpp"
 #include "kernel/capability/object_table.hpp"
 #include "kernel/memory/kernel_space.hpp"
 #include "kernel/object/domain.hpp"
@@ -44,11 +45,17 @@ Vcpu::Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block,
     hardware_.virtual_apic_page = physical_of(state_memory) + abi::virtual_apic_page_offset;
     hardware_.guest_space = guest.space().root();
     hardware_.host_space = kernel_root();
-    hardware_.frame[GeneralRegister::Rdx] = 0x600;  // family 6, as after INIT (SDM vol. 3A, table 10-1)
     exit_[abi::Register::Rsi] = sequence_;
+}
+
+/// On its CPU, once. The state page goes into the hardware as one of a monitor's would.
+void Vcpu::initialise() {
+    set_init_state(page());
+    vcpu_backend().create(*this);
+    vcpu_backend().load(*this);
+    const bool good = load_groups(abi::all_vcpu_state_groups);
+    ASSERT(good);
     exit_[abi::Register::R13] = hardware_.rip;
-    const bool accepted = fpu_->set_xcr0(1);
-    (void)accepted;  // without XSAVE there is no XCR0
 }
 
 abi::Result<Vcpu*> Vcpu::create(Domain& guest, uint32_t cpu) {
@@ -69,7 +76,7 @@ abi::Result<Vcpu*> Vcpu::create(Domain& guest, uint32_t cpu) {
     free_fpu.dismiss();
     Vcpu* vcpu = new (memory) Vcpu{guest, cpu, state_memory, control_block, fpu};
     cross_cpu::run_on(
-        cpu, [](void* made) { vcpu_backend().create(*static_cast<Vcpu*>(made)); }, vcpu);
+        cpu, [](void* made) { static_cast<Vcpu*>(made)->initialise(); }, vcpu);
     return vcpu;
 }
 

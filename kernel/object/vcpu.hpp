@@ -98,6 +98,7 @@ class Vcpu final : public ExecutionContext {
 
     Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block, FpuState* fpu);
 
+    void initialise();
     abi::VcpuStatePage& page() const { return *static_cast<abi::VcpuStatePage*>(state_memory_); }
     void notify(uint32_t event);
     void set_phase(Phase phase) { phase_ = phase; }

@@ -36,7 +36,7 @@ struct VcpuHardware {
     GuestFrame frame{};
     ResidentRegisters resident{};
     uint64_t cstar = 0;           // Intel CPUs never use it
-    uint64_t rip = 0xfff0;        // as of the last exit that was looked at
+    uint64_t rip = 0;             // as of the last exit that was looked at
     uint64_t tsc_offset = 0;
     uint64_t written_tsc_offset = 0;  // VT-x: as it stands in the VMCS
     uint64_t interrupted = 0;     // event the last exit interrupted (EventInformation), injected again by itself

@@ -220,6 +220,21 @@ constexpr std::optional<uint64_t> admissible(StateRule rule, uint64_t value) {
     }
 }
 
+/// Makes a cleared page that of a processor after INIT (SDM vol. 3A, table 10-1), but for bits that are always set.
+constexpr void set_init_state(abi::VcpuStatePage& page) {
+    constexpr uint32_t limit = 0xffff, code = 0x9b, data = 0x93, local_table = 0x82, task_state = 0x8b;
+    page.rip = 0xfff0;
+    page.rdx = 0x600;  // family 6
+    page.cs = {.selector = 0xf000, .reserved = 0, .limit = limit, .base = 0xffff0000, .access = code, .reserved2 = 0};
+    page.ss = page.ds = page.es = page.fs = page.gs = page.ldtr = page.tr = {0, 0, limit, 0, data, 0};
+    page.ldtr.access = local_table;
+    page.tr.access = task_state;
+    page.gdtr.limit = page.idtr.limit = limit;
+    page.cr0 = 0x60000010;
+    page.xcr0 = 1;
+    page.pat = 0x0007040600070406;
+}
+
 /// VMX access rights <-> the attribute word of a VMCB segment, where what is not present is not usable.
 constexpr uint16_t vmcb_attributes(uint64_t access) {
     constexpr uint64_t unusable = 1 << 16;

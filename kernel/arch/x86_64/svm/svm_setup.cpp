@@ -96,21 +96,6 @@ void SvmBackend::create(Vcpu& vcpu) {
     vmcb.virtual_interrupt = x86::VirtualInterruptControl::Masking::mask;
     vmcb.nested_paging = 1;
     vmcb.nested_cr3 = hardware.guest_space.value();
-
-    constexpr uint16_t code = 0x9b, data = 0x93, task_state = 0x8b, local_table = 0x82;
-    constexpr uint32_t limit = 0xffff;
-    vmcb.cs = {0xf000, code, limit, 0xffff0000};
-    vmcb.ss = vmcb.ds = vmcb.es = vmcb.fs = vmcb.gs = {0, data, limit, 0};
-    vmcb.gdtr = vmcb.idtr = {0, 0, limit, 0};
-    vmcb.ldtr = {0, local_table, limit, 0};
-    vmcb.tr = {0, task_state, limit, 0};
-    vmcb.efer = x86::Efer::SvmEnable::mask;
-    vmcb.cr0 = 0x60000010;
-    vmcb.dr6 = 0xffff0ff0;
-    vmcb.dr7 = 0x400;
-    vmcb.rflags = x86::Rflags::AlwaysOne::mask;
-    vmcb.rip = 0xfff0;
-    vmcb.pat = 0x0007040600070406;
 }
 
 }  // namespace bulkhead::kernel

@@ -50,7 +50,6 @@ class VmxBackend {
     void load_other(Vcpu& vcpu);
     void write_host_state(Vcpu& vcpu);
     void write_controls(Vcpu& vcpu);
-    void write_guest_state();
     void make_msr_bitmap();
     void set_primary(Vcpu& vcpu, x86::PrimaryControl control, bool on);
     void hardware_delivery(Vcpu& vcpu);

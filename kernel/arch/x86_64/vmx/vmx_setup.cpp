@@ -155,7 +155,9 @@ void VmxBackend::create(Vcpu& vcpu) {
     load(vcpu);
     write_controls(vcpu);
     write_host_state(vcpu);
-    write_guest_state();
+    // Of the guest, what is not in the state page.
+    write(Field::VmcsLinkPointer, ~uint64_t{0});
+    for (const Field none : {Field::GuestDebugControl, Field::GuestPendingDebug, Field::GuestActivity}) write(none, 0);
 }
 
 void VmxBackend::write_controls(Vcpu& vcpu) {
@@ -220,50 +222,6 @@ void VmxBackend::write_host_state(Vcpu& vcpu) {
     write(Field::HostPat, kernel::read_msr(x86::Msr::Pat));
     write(Field::HostRsp, reinterpret_cast<uint64_t>(&vcpu.hardware().frame.kernel_stack_top));
     write(Field::HostRip, reinterpret_cast<uint64_t>(&vmx_exit_entry));
-}
-
-/// As after INIT: SDM vol. 3A, table 10-1.
-void VmxBackend::write_guest_state() {
-    constexpr uint64_t code = 0x9b, data = 0x93, task_state = 0x8b, local_table = 0x82, unusable_limit = 0xffff;
-    struct Segment {
-        Field selector, limit, access, base;
-        uint64_t access_value;
-    };
-    constexpr Segment segments[] = {
-        {Field::GuestCsSelector, Field::GuestCsLimit, Field::GuestCsAccess, Field::GuestCsBase, code},
-        {Field::GuestSsSelector, Field::GuestSsLimit, Field::GuestSsAccess, Field::GuestSsBase, data},
-        {Field::GuestDsSelector, Field::GuestDsLimit, Field::GuestDsAccess, Field::GuestDsBase, data},
-        {Field::GuestEsSelector, Field::GuestEsLimit, Field::GuestEsAccess, Field::GuestEsBase, data},
-        {Field::GuestFsSelector, Field::GuestFsLimit, Field::GuestFsAccess, Field::GuestFsBase, data},
-        {Field::GuestGsSelector, Field::GuestGsLimit, Field::GuestGsAccess, Field::GuestGsBase, data},
-        {Field::GuestLdtrSelector, Field::GuestLdtrLimit, Field::GuestLdtrAccess, Field::GuestLdtrBase, local_table},
-        {Field::GuestTrSelector, Field::GuestTrLimit, Field::GuestTrAccess, Field::GuestTrBase, task_state},
-    };
-    for (const Segment& segment : segments) {
-        write(segment.selector, 0);
-        write(segment.limit, unusable_limit);
-        write(segment.access, segment.access_value);
-        write(segment.base, 0);
-    }
-    constexpr uint64_t reset_segment = 0xf000, reset_base = 0xffff0000, reset_ip = 0xfff0;
-    constexpr uint64_t reset_cr0 = 0x60000010, reset_pat = 0x0007040600070406, reset_dr7 = 0x400;
-    write(Field::GuestCsSelector, reset_segment);
-    write(Field::GuestCsBase, reset_base);
-    write(Field::GuestRip, reset_ip);
-    write(Field::GuestRflags, x86::Rflags::AlwaysOne::mask);
-    write(Field::GuestGdtrLimit, unusable_limit);
-    write(Field::GuestIdtrLimit, unusable_limit);
-    write(Field::GuestCr0, (reset_cr0 & ~cr0_of_host) | Cr0::NumericError::mask);
-    write(Field::Cr0Shadow, reset_cr0);
-    write(Field::GuestCr4, Cr4::VmxEnable::mask);
-    write(Field::GuestPat, reset_pat);
-    write(Field::GuestDr7, reset_dr7);
-    write(Field::VmcsLinkPointer, ~uint64_t{0});
-    for (const Field none : {Field::GuestRsp, Field::GuestCr3, Field::Cr4Shadow, Field::GuestEfer, Field::GuestGdtrBase,
-                             Field::GuestIdtrBase, Field::GuestDebugControl, Field::GuestPendingDebug,
-                             Field::GuestInterruptibility, Field::GuestActivity, Field::GuestSysenterCs,
-                             Field::GuestSysenterEsp, Field::GuestSysenterEip})
-        write(none, 0);
 }
 
 }  // namespace bulkhead::kernel
