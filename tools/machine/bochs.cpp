@@ -111,7 +111,7 @@ Machine start_bochs(const MachineOptions& options) {
     machine.child_ = Child({"bochs", "-q", "-f", configuration.string(), "-rc", commands.string()},
                            {-1, output.value(), output.value()}, {"TERM=vt100"});
 
-    for (unsigned waited_ms = 0; waited_ms < 30000; waited_ms += 50) {
+    for (unsigned waited_ms = 0; waited_ms < 120000; waited_ms += 50) {
         pollfd ready{listener.value(), POLLIN, 0};
         if (::poll(&ready, 1, 50) > 0) {
             machine.serial_ = Descriptor(::accept4(listener.value(), nullptr, nullptr, SOCK_CLOEXEC));
