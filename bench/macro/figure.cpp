@@ -54,6 +54,36 @@ std::string MarkdownTable::text() const {
     return result;
 }
 
+namespace {
+
+/// Heading and text of each section; what stands before the first is left out.
+std::vector<std::pair<std::string, std::string>> sections_of(std::string_view text) {
+    std::vector<std::pair<std::string, std::string>> sections;
+    while (!text.empty()) {
+        const auto end = std::min(text.find('\n'), text.size() - 1) + 1;
+        const auto line = text.substr(0, end);
+        if (line.starts_with("## ")) sections.emplace_back(line, "");
+        if (!sections.empty()) sections.back().second += line;
+        text.remove_prefix(end);
+    }
+    return sections;
+}
+
+}  // namespace
+
+std::string merge_sections(std::string_view page, std::string_view text) {
+    auto sections = sections_of(page);
+    for (auto& [heading, content] : sections_of(text)) {
+        const auto same = [&heading = heading](const auto& section) { return section.first == heading; };
+        const auto found = std::find_if(sections.begin(), sections.end(), same);
+        if (found != sections.end()) found->second = content;
+        else sections.emplace_back(heading, content);
+    }
+    std::string result;
+    for (const auto& [heading, content] : sections) result += content;
+    return result;
+}
+
 std::string grouped(std::uint64_t value) {
     std::string digits = std::to_string(value);
     for (std::size_t place = digits.size(); place > 3;) {

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace bulkhead::bench {
@@ -33,6 +34,10 @@ class MarkdownTable {
   private:
     std::vector<std::vector<std::string>> rows_;
 };
+
+/// The sections ("## NAME") of `text`, and those of `page` whose names are not among them: rigs are slow, so a page may
+/// be made platform by platform.
+[[nodiscard]] std::string merge_sections(std::string_view page, std::string_view text);
 
 /// 1234567 as 1,234,567.
 [[nodiscard]] std::string grouped(std::uint64_t value);

@@ -20,6 +20,8 @@ namespace {
 
 constexpr std::uint64_t kGuestMib = 128;
 constexpr std::uint64_t kMachineExtraMib = 256;
+/// The kernel's pool, a 16th of RAM, must hold what is promised to a guest and its monitor by default.
+constexpr std::uint64_t kPromisedMib = 13;
 constexpr unsigned kSecondsPerGuest = 60;
 
 // The machine the bounds are computed for.
@@ -74,7 +76,8 @@ GuestsMeasurement measure_guests(const tool::Layout& layout, tool::Platform plat
         tool::write_file(work.path() / "system.toml", manifest(layout, count, work.path() / "initrd"));
         request.exec_command.reset();
         request.manifest = work.path() / "system.toml";
-        request.overrides.machine_memory_bytes = tool::mebibytes(count * (kGuestMib + 16) + kMachineExtraMib);
+        request.overrides.machine_memory_bytes = 
+            tool::mebibytes(std::max(count * (kGuestMib + 16) + kMachineExtraMib, 16 * (count + 1) * kPromisedMib));
         const fs::path file = tool::new_log_name(layout.logs(), "guests");
         progress(fmt::format("booting {} guests", count));
         const auto limit = std::chrono::seconds(static_cast<unsigned>(kSecondsPerGuest * (count + 1) * tool::slowness(platform)));

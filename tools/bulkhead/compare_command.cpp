@@ -67,7 +67,10 @@ int run_all(const CompareOptions& options, const std::vector<Platform>& platform
     }
     const std::string text = markdown(comparisons);
     std::fwrite(text.data(), 1, text.size(), stdout);
-    if (!options.markdown.empty()) write_file(options.markdown, introduction + text);
+    if (!options.markdown.empty()) {
+        const bool exists = std::filesystem::exists(options.markdown);
+        write_file(options.markdown, introduction + bench::merge_sections(exists ? read_file(options.markdown) : "", text));
+    }
     return complete ? 0 : 1;
 }
 
@@ -154,7 +157,7 @@ CLI::App* add_comparison(CLI::App& parent, const char* name, const char* text, c
         ->transform(platform_name())
         ->option_text("PLATFORM");
     command->add_option("--json", options->json, "write the figures as Google Benchmark's JSON");
-    command->add_option("--markdown", options->markdown, "write the tables as a page in Markdown");
+    command->add_option("--markdown", options->markdown, "write the tables as a page in Markdown; other platforms' sections in it stay");
     command->callback([options, run, &action] { action = [options, run] { return run(*options); }; });
     return command;
 }

@@ -135,6 +135,13 @@ TEST(Tables, AreMarkdownAndJson) {
     EXPECT_EQ(json["benchmarks"][0]["exits"], 3);
 }
 
+TEST(Pages, KeepTheSectionsOfOtherPlatforms) {
+    EXPECT_EQ(merge_sections("# Old\n\n## a\n\n1\n\n## b\n\n2\n\n", "## b\n\n3\n\n## c\n\n4\n"),
+              "## a\n\n1\n\n## b\n\n3\n\n## c\n\n4\n");
+    EXPECT_EQ(merge_sections("", "## a\n1\n"), "## a\n1\n");
+    EXPECT_EQ(merge_sections("no section", "## a"), "## a");
+}
+
 TEST(Timeline, IsAPictureOfTheStages) {
     BootComparison comparison{.platform = tool::Platform::QemuSvm, .boots = {}, .problems = {}};
     comparison.boots.push_back({.system = "Bulkhead", .stages = {{"firmware", 100}, {"guest", 300}}, .start_ticks = 100, .shell_ticks = 300});
