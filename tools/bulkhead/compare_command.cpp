@@ -79,8 +79,9 @@ const std::vector<Platform> kHosted{Platform::NestedSvm, Platform::NestedVmx};
 
 constexpr const char* kBootPage =
     "# The boot of Debian to its shell\n\n"
-    "Made by `./bulkhead compare boot --on qemu-svm --on bochs-vmx --markdown docs/reference/boot.md`. The same kernel,\n"
-    "initramfs and command line boot as Bulkhead's guest and as guests of Linux's KVM (Debian's cloud kernel with\n"
+    "Made by `./bulkhead compare boot --on qemu-svm --on bochs-vmx --markdown docs/reference/boot.md --svg\n"
+    "docs/reference/boot`; the pictures are boot-PLATFORM.svg beside this page. The same kernel, initramfs and command\n"
+    "line boot as Bulkhead's guest and as guests of Linux's KVM (Debian's cloud kernel with\n"
     "`mitigations=off`) by Debian's QEMU and by a minimal monitor of our own (`bench/peers/kvm_linux.cpp`: no firmware,\n"
     "no PCI, no ACPI), all directly on the same emulated machine with one processor. Figures are ticks of the time-stamp\n"
     "counter, which counts instructions on these machines and goes on while the processor is idle. The VM starts when\n"
