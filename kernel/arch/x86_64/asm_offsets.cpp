@@ -67,6 +67,10 @@ struct AsmOffsets {
         VALUE(STATE_IDLE, State::Idle);
         VALUE(STATE_IN_CALL, State::InCall);
         OFFSET(THREAD_STACK, Thread, stack_);
+        OFFSET(THREAD_MESSAGE_BUFFER, Thread, message_buffer_);
+        OFFSET(MESSAGE_WORDS, abi::MessageBuffer, words);
+        VALUE(MESSAGE_MAX_WORDS, abi::max_buffer_words);
+        VALUE(TAG_WORDS_SHIFT, abi::MessageTag::BufferWords::low);
         OFFSET(PORTAL_HANDLER, Portal, handler_);
         OFFSET(PORTAL_ENTRY, Portal, entry_);
         OFFSET(PORTAL_BADGE, Portal, badge_);

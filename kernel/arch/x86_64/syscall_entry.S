@@ -40,11 +40,21 @@ stub_amd_end:
 .error "STUB_RETURN is where the stub page's code returns"
 .endif
 
-// RAX tag, RDI selector, RDX the program's stack pointer; RCX, RBP, R11 are free; the rest is the message.
-.macro message_paths leave, reply_to_vcpu
-    test %eax, %eax                         // Call is 0, and so are the tag's bits for what is not in registers
-    jnz 2f
+// The buffer's words of the message of the thread in \from, to the thread in \to; RAX is the tag. RCX and RDX are lost.
+.macro copy_words from, to
+    mov %rsi, %rdx
+    mov THREAD_MESSAGE_BUFFER(\from), %rsi
+    mov THREAD_MESSAGE_BUFFER(\to), %rdi
+    add $MESSAGE_WORDS, %rsi
+    add $MESSAGE_WORDS, %rdi
+    mov %eax, %ecx
+    shr $TAG_WORDS_SHIFT, %ecx
+    rep movsq
+    mov %rdx, %rsi
+.endm
 
+// RAX tag, RDI selector, RDX the program's stack pointer; RCX, RBP, R11 are free; the rest is the message.
+.macro call_path leave, words
     mov CPU(CPU_RUNNING), %rcx              // the caller
     mov %rdx, (CONTEXT_FRAME + FRAME_RSP)(%rcx)
     shr $47, %rdx                           // no stack pointer but a canonical one of user space
@@ -84,13 +94,16 @@ stub_amd_end:
     mov %rdi, CONTEXT_DONATED(%r11)
     movb $STATE_READY, CONTEXT_STATE(%r11)
     switch_context CONTEXT_ROOT(%rcx), %r11, %rdx, %rdi
+    .if \words
+    copy_words %rcx, %r11
+    .endif
     mov PORTAL_BADGE(%rbp), %rdi
     mov PORTAL_ENTRY(%rbp), %rdx
     mov THREAD_STACK(%r11), %rcx
     \leave
+.endm
 
-2:  cmp $1, %eax                            // Reply
-    jne system_call_common
+.macro reply_path leave, reply_to_vcpu, words
     mov CPU(CPU_RUNNING), %r11              // the handler
     mov CONTEXT_CALLER(%r11), %rcx
     test %rcx, %rcx
@@ -110,10 +123,33 @@ stub_amd_end:
     mov %rdi, CONTEXT_CALLER(%r11)
     mov %rdi, CONTEXT_DONATED(%r11)
     switch_context CONTEXT_ROOT(%r11), %rcx, %rdx, %rbp
+    .if \words
+    mov %rcx, %rbp
+    copy_words %r11, %rbp
+    mov %rbp, %rcx
+    .endif
     mov (CONTEXT_FRAME + FRAME_RSP)(%rcx), %rcx
     mov $STUB_RETURN, %edx
     dec %rax                                // the label stays, Reply becomes Ok
     \leave
+.endm
+
+.macro message_paths leave, reply_to_vcpu
+    test %eax, %eax                         // Call is 0, and so are the tag's bits for what is not in registers
+    jnz 2f
+    call_path \leave, 0
+2:  cmp $1, %eax                            // Reply
+    jne 3f
+    reply_path \leave, \reply_to_vcpu, 0
+3:  cmp $(MESSAGE_MAX_WORDS << TAG_WORDS_SHIFT | 1), %eax   // words in the buffer, and nothing else?
+    ja system_call_common
+    mov %eax, %ecx
+    and $((1 << TAG_WORDS_SHIFT) - 1), %ecx
+    jz 4f
+    dec %ecx
+    jnz system_call_common
+    reply_path \leave, system_call_common, 1
+4:  call_path \leave, 1
 .endm
 
 .section .text.syscall_entry, "ax"
