@@ -71,18 +71,26 @@ int trace(const Layout& layout, BenchMachine machine, const BenchOptions& option
     std::vector<TracedRun> traced;
     if (selected.empty()) throw Error(fmt::format("no benchmark matches '{}'; --list names them", options.trace));
     constexpr std::uint64_t warm_up = 3;
+    bool all_traced = true;
     for (const auto& item : selected) {
         for (const auto value : item.values) {
             if (!target) target = std::make_unique<BenchTarget>(layout, machine);
-            const auto instructions = parse_trace(target->trace(item.name, value, warm_up));
+            std::vector<TracedInstruction> instructions;
+            try {
+                instructions = parse_trace(target->trace(item.name, value, warm_up));
+            } catch (const Error& error) {
+                fmt::print(stderr, "bulkhead: {}\n", error.what());
+                all_traced = false;
+            }
             target.reset();
+            if (instructions.empty()) continue;
             fmt::print("{}: {}\n", item.run_name(value), describe_trace(layout, instructions));
             std::fflush(stdout);
             traced.push_back({item.run_name(value), total(instructions)});
         }
     }
     if (!options.report.empty()) write_traces_report(options.report, traced, items);
-    return 0;
+    return all_traced ? 0 : 1;
 }
 
 int run(const BenchOptions& options) {
