@@ -86,7 +86,7 @@ class Uart {
             case 3: return line_control_;
             case 4: return modem_control_;
             case 5: return 0x60;  // sender empty
-            case 6: return 0xb0;  // carrier, ready, clear to send
+            case 6: return modem_status();
             case 7: return scratch_;
             default: return 0;
         }
@@ -103,6 +103,12 @@ class Uart {
         } else {
             line_text_ += static_cast<char>(value);
         }
+    }
+    /// Carrier, ready, clear to send; in loopback, by which drivers recognise a UART, what it sends itself.
+    uint8_t modem_status() const {
+        if ((modem_control_ & 0x10) == 0) return 0xb0;
+        const auto bit = [this](unsigned from, unsigned to) { return ((modem_control_ >> from) & 1u) << to; };
+        return static_cast<uint8_t>(bit(0, 5) | bit(1, 4) | bit(2, 6) | bit(3, 7));
     }
     uint8_t identify() {
         const uint8_t result = empty_ ? 0xc2 : 0xc1;

@@ -65,6 +65,7 @@ KvmMachine::KvmMachine(uint64_t ram_bytes) : ram_bytes_{ram_bytes} {
     request(vm_, KVM_SET_TSS_ADDR, 0xfffbd000ul, "place its TSS");
     request(vm_, KVM_CREATE_IRQCHIP, 0ul, "make interrupt controllers");
     kvm_pit_config timer{};
+    timer.flags = KVM_PIT_SPEAKER_DUMMY;  // port 61h, whose timer bits Linux reads
     request(vm_, KVM_CREATE_PIT2, &timer, "make a timer");
     create_memory();
     create_cpu();
