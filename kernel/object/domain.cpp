@@ -114,13 +114,20 @@ bool Domain::dismantle() {
     return mapping == nullptr || (space_.remove(*mapping) && space_.any_mapping() == nullptr);
 }
 
+bool Domain::release_some() {
+    if (space_.root().value() != 0) {
+        forget_domain(*this);
+        if (stub_mapping_.space() != nullptr) (void)space_.remove(stub_mapping_);
+        if (io_permissions_ != nullptr) io_permissions_->destroy(heap_);
+        if (capabilities_.slots() != nullptr) heap_.free_pages(capabilities_.slots(), capability_order_);
+        space_.destroy();
+    }
+    return heap_.release_some();
+}
+
 void Domain::release() {
-    forget_domain(*this);
-    if (stub_mapping_.space() != nullptr) (void)space_.remove(stub_mapping_);
-    if (io_permissions_ != nullptr) io_permissions_->destroy(heap_);
-    if (capabilities_.slots() != nullptr) heap_.free_pages(capabilities_.slots(), capability_order_);
-    space_.destroy();
-    heap_.release_all();
+    while (!release_some()) {
+    }
     if (owner() != nullptr) owner()->heap().unreserve(heap_.quota_pages());
     ASSERT(heap_.free_pages() == heap_.quota_pages());
 }

@@ -53,6 +53,8 @@ class Domain final : public Object {
 
     void retire() override;
     bool dismantle() override;
+    /// Does a bounded part of releasing it; true when what is left is, too.
+    [[nodiscard]] bool release_some();
     void release() override;
     size_t size_bytes() const override { return sizeof *this; }
 

@@ -93,7 +93,9 @@ void Graveyard::retire(Object& object) {
 bool Graveyard::free_next() {
     Object* object = condemned_.pop_front();
     if (object == nullptr) {
-        object = domains_.pop_front();
+        object = domains_.front();
+        if (object != nullptr && !static_cast<Domain*>(object)->release_some()) return true;
+        domains_.pop_front();
     } else if (object->type() == abi::ObjectType::Domain) {
         domains_.push_front(*object);
         return true;

@@ -58,13 +58,14 @@ void ObjectHeap::free(void* object, size_t size) {
     first = new (object) FreeObject{first};
 }
 
-void ObjectHeap::release_all() {
-    while (pages_ != nullptr) {
+bool ObjectHeap::release_some() {
+    for (FreeObject*& first : free_objects_) first = nullptr;
+    for (unsigned budget = 64; budget > 0 && pages_ != nullptr; --budget) {
         PageHeader* page = pages_;
         pages_ = page->next;
         free_pages(page, 0);
     }
-    for (FreeObject*& first : free_objects_) first = nullptr;
+    return pages_ == nullptr;
 }
 
 }  // namespace bulkhead::kernel

@@ -34,8 +34,8 @@ class ObjectHeap {
     /// Memory for an object of at most `maximum_object_bytes`, aligned to 64 bytes.
     abi::Result<void*> allocate(size_t size);
     void free(void* object, size_t size);
-    /// Gives back all pages objects were carved from, free or not.
-    void release_all();
+    /// Gives back a bounded part of the pages objects were carved from, free or not; true when none is left.
+    [[nodiscard]] bool release_some();
 
     static constexpr size_t maximum_object_bytes = page_size_bytes - 64;
 

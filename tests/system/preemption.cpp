@@ -14,7 +14,7 @@ using runtime::read_write;
 using runtime::Thread;
 
 constexpr uint64_t page = page_size_bytes;
-constexpr uint64_t size = 16 * 1024 * 1024;
+constexpr uint64_t size = 8 * 1024 * 1024;
 /// Where no page but a small one fits, so that each page is an entry of its own.
 constexpr uint64_t place = 0x20'0000'0000 + page;
 /// A step is at most 256 table entries or 64 KiB of clearing.
@@ -34,6 +34,7 @@ class Urgent {
     }
     /// How often it came since the last call of this.
     unsigned wakes() { return wakes_.exchange(0); }
+    uint64_t worst() const { return worst_; }
     void stop() {
         stop_ = true;
         EXPECT(eventually([&] { return stopped_.load(); }));
@@ -47,7 +48,7 @@ class Urgent {
         char line[120];
         runtime::write_kernel_log(runtime::format_into(line, "figure {}: woken {} times, at most {} instructions late (limit {})\n",
                                                        what, wakes, worst, longest_delay));
-        EXPECT(wakes >= 4);
+        EXPECT(wakes >= 3);
         EXPECT(worst <= longest_delay);
         restart();  // writing the log was no short call
     }
@@ -69,7 +70,7 @@ class Urgent {
         runtime::stop_this_thread();
     }
 
-    static constexpr uint64_t interval = 30'000;
+    static constexpr uint64_t interval = 15'000;
     Notification clock_;
     Thread thread_;
     Action action_ = nullptr;
@@ -105,7 +106,7 @@ struct Caller {
     void let_begin(uint32_t cpu) {
         const uint64_t deadline = soon();
         while (!begun && runtime::now_ticks() < deadline) {
-            if (cpu == 0) runtime::sleep_until(runtime::now_ticks() + 30'000);
+            if (cpu == 0) runtime::sleep_until(runtime::now_ticks() + 20'000);
         }
         if (cpu == 0) EXPECT(begun && !done);
     }
@@ -141,23 +142,69 @@ SYSTEM_TEST(long_calls_are_preempted) {
 
 SYSTEM_TEST(destroying_a_domain_is_preempted) {
     Memory memory = NEEDED(take_memory(size));
-    runtime::Domain domain = NEEDED(runtime::Domain::create(400, 64));
-    const uint64_t before = free_pages(self);
-    for (unsigned i = 0; i < 4; ++i) EXPECT_OK(memory.map(place + i * 2 * size, 0, size, read_write, domain.selector()));
-    Selector slot = NEEDED(runtime::allocate_slots());
-    for (unsigned i = 0; i < 500; ++i) {
-        EXPECT_OK(invoke(abi::CreateNotification{domain.selector(), slot}));
-        EXPECT_OK(invoke(abi::RemoveCapability{self, slot}));
+    const Selector slot = NEEDED(runtime::allocate_slots());
+    for (const bool helps : {false, true}) {
+        runtime::Domain domain = NEEDED(runtime::Domain::create(500, 64));
+        const uint64_t before = free_pages(self);
+        for (unsigned i = 0; i < 4; ++i)
+            EXPECT_OK(memory.map(place + i * 2 * size, 0, size, read_write, domain.selector()));
+        for (unsigned i = 0; i < 1500; ++i) {
+            EXPECT_OK(invoke(abi::CreateNotification{domain.selector(), slot}));
+            EXPECT_OK(invoke(abi::RemoveCapability{self, slot}));
+        }
+        Urgent urgent;
+        EXPECT_OK(urgent.start(helps ? make_and_destroy_a_notification : nullptr));
+        urgent.restart();
+        EXPECT_OK(domain.destroy());
+        if (helps) {
+            EXPECT(urgent.wakes() >= 1);
+        } else {
+            urgent.check("destroying a domain");
+        }
+        urgent.stop();
+        EXPECT(free_pages(self) > before);
     }
-    Urgent urgent;
-    EXPECT_OK(urgent.start(make_and_destroy_a_notification));
-    urgent.restart();
-    EXPECT_OK(domain.destroy());
-    EXPECT(urgent.wakes() >= 1);
-    urgent.stop();
     runtime::release_slots(slot);
-    EXPECT(free_pages(self) > before);
     give_memory_back(memory);
+}
+
+SYSTEM_TEST(waiting_for_the_lock_is_preempted) {
+    if (root().cpu_count < 2) SKIP("needs two CPUs");
+    // A thread that wants the lock all the time, and an urgent one beside it.
+    struct Wanting {
+        std::atomic<bool> stop{false};
+        std::atomic<unsigned> rounds{0};
+        static void run(void* argument) {
+            auto& wanting = *static_cast<Wanting*>(argument);
+            for (; !wanting.stop; ++wanting.rounds) make_and_destroy_a_notification(nullptr);
+            runtime::stop_this_thread();
+        }
+    };
+    Wanting wanting;
+    Memory source = NEEDED(take_memory(size));
+    Thread thread = NEEDED(start_thread(Wanting::run, &wanting, low_priority, 1));
+    Urgent urgent;
+    EXPECT_OK(urgent.start(nullptr, nullptr, 1));
+    EXPECT(eventually([&] { return wanting.rounds > 0; }));
+    for (unsigned i = 0; i < 2; ++i) {
+        urgent.restart();
+        const uint64_t start = runtime::now_ticks();
+        Memory memory = NEEDED(source.derive(0, size));
+        const uint64_t took = runtime::now_ticks() - start;
+        const uint64_t worst = urgent.worst();
+        // QEMU, which has AMD-V, gives its CPUs turns that are longer than the call: there is nothing to see there.
+        const bool cpus_run_together =
+            runtime::system_information().virtualization != abi::Virtualization::Svm;
+        EXPECT(!cpus_run_together || (urgent.wakes() >= 4 && worst < took / 4));
+        EXPECT_OK(memory.destroy());
+    }
+    wanting.stop = true;
+    urgent.stop();
+    const unsigned rounds = wanting.rounds;
+    runtime::sleep_for(ns_per_ms);
+    EXPECT(wanting.rounds <= rounds + 1);
+    thread.destroy();
+    give_memory_back(source);
 }
 
 SYSTEM_TEST(others_change_things_meanwhile) {
@@ -187,7 +234,7 @@ SYSTEM_TEST(others_change_things_meanwhile) {
 
 SYSTEM_TEST(the_end_of_a_quota_leaves_nothing_behind) {
     Memory memory = NEEDED(take_memory(size));
-    runtime::Domain domain = NEEDED(runtime::Domain::create(14, 64));
+    runtime::Domain domain = NEEDED(runtime::Domain::create(11, 64));
     // The first mapping makes a page for records, which stays.
     EXPECT_OK(memory.map(place, 0, page, read_write, domain.selector()));
     EXPECT_OK(runtime::unmap(place, domain.selector()));
