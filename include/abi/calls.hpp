@@ -342,6 +342,9 @@ struct WriteLog {
 /// Says whether the kernel writes its log to the debug UART too (a panic always does), and which bits of a
 /// notification new log text signals. Needs Log, and Signal on the notification.
 struct SetLogOutput {
+    struct Output {
+        Argument<uint64_t, R8> position;  ///< of the log's end when it took effect, as for ReadLog
+    };
     Object<Rdi> machine;                   ///< the machine
     Argument<bool, Rsi> uart;              ///< write to the UART
     OptionalObject<Rsi, 32> notification;  ///< 0: none

@@ -11,6 +11,7 @@ class LogRing {
   public:
     static constexpr size_t size_bytes = 64 * 1024;
 
+    uint64_t written() const { return written_; }
     void put(char character) { bytes_[written_++ % size_bytes] = character; }
     size_t read(uint64_t& position, std::span<char> destination) const {
         const uint64_t oldest = written_ > size_bytes ? written_ - size_bytes : 0;
@@ -61,6 +62,12 @@ void log_text(std::string_view text) {
     const auto guard = ring.lock();
     RingAndUart to{*guard};
     for (const char character : text) to.put(character);
+}
+
+uint64_t log_switch_uart(bool on) {
+    const auto guard = ring.lock();
+    DebugUart::set_enabled(on);
+    return guard->written();
 }
 
 size_t log_read(uint64_t& position, std::span<char> destination) {

@@ -30,6 +30,9 @@ void log_unlocked(Format<Arguments...> format, const Arguments&... arguments) {
 /// Appends text as it is: what a program writes to the log.
 void log_text(std::string_view text);
 
+/// Whether the log goes to the debug UART too, from byte number (counted from boot) on that is returned.
+uint64_t log_switch_uart(bool on);
+
 /// Copies what was logged from byte number `position` (counted from boot) on, and moves `position` behind it. Bytes
 /// the ring has lost are skipped. Returns how many were copied.
 size_t log_read(uint64_t& position, std::span<char> destination);

@@ -14,7 +14,8 @@ namespace {
 
 constexpr uint64_t pm_timer_hz = 3'579'545;
 constexpr uint64_t pit_hz = 1'193'182;
-constexpr uint64_t measure_per_second = 100;  // 10 ms
+constexpr uint64_t measure_per_second = 250;  // 4 ms
+constexpr unsigned measurements = 5;
 constexpr unsigned max_polls = 10'000'000;    // a reference clock that stands still is given up
 constexpr uint64_t fallback_hz = 1'000'000'000;
 constexpr unsigned ratio_shift = 32;
@@ -22,7 +23,19 @@ constexpr unsigned ratio_shift = 32;
 constinit uint64_t tsc_rate = 0;
 constinit uint64_t apic_ticks_per_tsc = 0;  // fixed point, ratio_shift bits of fraction
 
-/// TSC ticks while the ACPI PM timer (3.58 MHz, 24 or 32 bits) counts 10 ms; 0 if it does not count.
+/// The median of several: a hypervisor that runs somebody else between two readings spoils one of them.
+template <typename Measure>
+uint64_t measure_often(Measure measure) {
+    uint64_t results[measurements];
+    for (uint64_t& result : results) {
+        result = measure();
+        if (result == 0) return 0;  // the reference stands still, and each try takes long
+    }
+    std::sort(results, results + measurements);
+    return results[measurements / 2];
+}
+
+/// TSC ticks while the ACPI PM timer (3.58 MHz, 24 or 32 bits) counts 4 ms; 0 if it does not count.
 uint64_t measure_by_pm_timer(uint16_t port, bool wide) {
     const uint32_t mask = wide ? UINT32_MAX : UINT32_MAX >> 8;
     constexpr auto span = static_cast<uint32_t>(pm_timer_hz / measure_per_second);
@@ -80,8 +93,8 @@ uint64_t choose_rate(uint64_t measured) {
     return difference <= measured / 100 ? announced : measured;
 }
 
-/// The APIC timer counts the bus clock: measured against the TSC.
-void calibrate_apic_timer() {
+/// The APIC timer counts the bus clock: measured against the TSC, as fixed point.
+uint64_t measure_apic_timer() {
     LocalApic::set_timer_mode(x86::ApicTimerMode::OneShot, Vectors::timer, true);
     LocalApic::set_timer_count(UINT32_MAX);
     const uint64_t start = read_tsc();
@@ -89,7 +102,7 @@ void calibrate_apic_timer() {
     const uint64_t counted = UINT32_MAX - LocalApic::timer_count();
     const uint64_t passed = read_tsc() - start;
     LocalApic::set_timer_count(0);
-    apic_ticks_per_tsc = std::max<uint64_t>((counted << ratio_shift) / passed, 1);
+    return (counted << ratio_shift) / passed;
 }
 
 }  // namespace
@@ -104,10 +117,11 @@ void delay_microseconds(uint64_t microseconds) {
 
 void calibrate_timers(const AcpiInformation& acpi) {
     uint64_t measured = 0;
-    if (acpi.pm_timer_port != 0) measured = measure_by_pm_timer(acpi.pm_timer_port, acpi.pm_timer_32_bits);
-    if (measured == 0) measured = measure_by_pit();
+    if (acpi.pm_timer_port != 0)
+        measured = measure_often([&] { return measure_by_pm_timer(acpi.pm_timer_port, acpi.pm_timer_32_bits); });
+    if (measured == 0) measured = measure_often(measure_by_pit);
     tsc_rate = choose_rate(measured * measure_per_second);
-    if (!cpu_features().tsc_deadline) calibrate_apic_timer();
+    if (!cpu_features().tsc_deadline) apic_ticks_per_tsc = std::max<uint64_t>(measure_often(measure_apic_timer), 1);
 }
 
 void timer_enable() {

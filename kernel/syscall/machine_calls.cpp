@@ -87,8 +87,7 @@ Outcome<abi::SetLogOutput> handle(Thread& caller, const abi::SetLogOutput& call)
     }
     log_listener_bits.store(call.bits, std::memory_order_relaxed);
     log_listener.store(word, std::memory_order_relaxed);
-    DebugUart::set_enabled(call.uart);
-    return {};
+    return abi::SetLogOutput::Output{log_switch_uart(call.uart)};
 }
 
 Outcome<abi::Halt> handle(Thread& caller, const abi::Halt& call) {

@@ -2,6 +2,7 @@
 // The console service. Handlers, on the monitors' time, move bytes between messages and the rings of their channel;
 // the main thread moves bytes between the rings, the kernel's log and the UART driver.
 #include <atomic>
+#include <utility>
 
 #include "protocol/char_channel.hpp"
 #include "protocol/char_client.hpp"
@@ -86,10 +87,13 @@ class Ends final : public ChannelEnd {
 
 class Console {
   public:
-    Console(ConsoleState& state, Mode mode, abi::Selector uart_portals)
-        : state_{state}, multiplexer_{state.multiplexer, ends_, mode}, uart_portals_{uart_portals} {}
+    Console(ConsoleState& state, Mode mode, abi::Selector uart_portals, bool first_start)
+        : state_{state},
+          multiplexer_{state.multiplexer, ends_, mode},
+          uart_portals_{uart_portals},
+          kernel_prints_all_{first_start} {}
 
-    void start(bool first_start);
+    void start();
     [[noreturn]] void run();
 
   private:
@@ -105,6 +109,8 @@ class Console {
     Multiplexer multiplexer_;
     abi::Selector uart_portals_;
     protocol::CharClient uart_;
+    bool kernel_prints_all_;
+    bool connected_ = false;
 };
 
 /// The next piece of the kernel's log, in the message buffer.
@@ -115,23 +121,28 @@ size_t Console::read_log() {
     return std::min<size_t>(piece.value().size, log_read_bytes);
 }
 
-void Console::start(bool first_start) {
-    // What the kernel has printed by itself so far need not be on the line twice.
-    while (first_start) {
-        const size_t size = read_log();
-        if (size == 0) break;
-        multiplexer_.remember_log({runtime::message_bytes(), size});
-    }
+void Console::start() {
     uart_.initialize(uart_portals_, {}, wake, Wake::Readable, Wake::Writable);
     connect();
 }
 
 /// From the moment a driver answers, the line is ours, and the kernel tells us of new text instead of printing it.
-/// Between a driver's death and this, the supervisor has the kernel print.
+/// Until a driver answers for the first time, the kernel has printed everything; that need not be on the line twice.
+/// Later the supervisor has it print between a driver's death and this, but nobody knows from where on.
 void Console::connect() {
     if (!uart_.open_and_subscribe()) return;
-    static_cast<void>(
-        runtime::invoke(abi::SetLogOutput{runtime::environment().machine, false, wake.selector(), Wake::Log}));
+    const bool all_printed = std::exchange(kernel_prints_all_, false);
+    connected_ = true;
+    const auto switched =
+        runtime::invoke(abi::SetLogOutput{runtime::environment().machine, false, wake.selector(), Wake::Log});
+    while (all_printed && switched.ok() && state_.log_position < switched.value().position) {
+        const std::string_view text{runtime::message_bytes(), read_log()};
+        if (text.empty()) break;
+        const uint64_t start = state_.log_position - text.size();
+        const uint64_t printed = switched.value().position > start ? switched.value().position - start : 0;
+        multiplexer_.remember_log(text.substr(0, printed));
+        if (printed < text.size()) multiplexer_.log(text.substr(printed));
+    }
 }
 
 void Console::take_names() {
@@ -144,7 +155,7 @@ void Console::take_names() {
 }
 
 void Console::take_log() {
-    while (multiplexer_.log_space() >= log_read_bytes + 256) {
+    while (connected_ && multiplexer_.log_space() >= log_read_bytes + 256) {
         const size_t size = read_log();
         if (size == 0) return;
         multiplexer_.log({runtime::message_bytes(), size});
@@ -221,7 +232,7 @@ int bulkhead::program_main(const protocol::StartupInformation& startup) {
     }
     const std::string_view arguments{startup.arguments};
     const Mode mode = arguments.find("framed") != std::string_view::npos ? Mode::Framed : Mode::Terminal;
-    Console console{state, mode, uart->first};
-    console.start(first_start);
+    Console console{state, mode, uart->first, first_start};
+    console.start();
     console.run();
 }

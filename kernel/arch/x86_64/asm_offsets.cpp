@@ -20,8 +20,7 @@
 #include "kernel/object/vcpu.hpp"
 #include "kernel/schedule/scheduler.hpp"
 
-// GCC prints a negative %c operand wrongly with some code models; all of these fit into 31 bits but masks.
-#define VALUE(name, value) asm volatile("\n->" #name " %c0" : : "i"(static_cast<int64_t>(value)))
+#define VALUE(name, value) asm volatile(".ascii \"->" #name " %c0\"" : : "i"(static_cast<int64_t>(value)))
 #define OFFSET(name, type, member) VALUE(name, offsetof(type, member))
 
 namespace bulkhead::kernel {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "tools/debug/symbolize.hpp"
 #include "tools/image/iso.hpp"
 #include "tools/machine/error.hpp"
 #include "tools/machine/launch.hpp"
@@ -35,6 +36,17 @@ void expect_line(const std::string& output, const std::string& line) {
     EXPECT_NE(("\n" + output).find("\n" + line + "\n"), std::string::npos) << "no line '" << line << "' in:\n" << output;
 }
 
+/// A machine that has not executed anything yet and waits for gdb on `options.gdb_port`.
+Machine start_for_gdb(const TemporaryDirectory& work, MachineOptions& options) {
+    const Layout layout = find_layout();
+    options.image = work.path() / "boot.iso";
+    options.work_directory = work.path();
+    options.wait_for_gdb = true;
+    options.gdb_port = free_port(0);
+    build_iso(BootImage{layout.kernel(), "console=com1", {{"init", layout.program("test-ipc")}}}, options.image, work.path());
+    return Machine::start(options);
+}
+
 }  // namespace
 
 TEST(Gdb, PrintsTheKernelsTypes) {
@@ -64,15 +76,9 @@ print("types", names[1:-1] == __main__.OBJECT_TYPES[1:], names[0])
 
 /// What `./bulkhead run --gdb` offers: stop in a kernel that has just made its root task and look at its objects.
 TEST(Gdb, LooksIntoARunningKernel) {
-    const Layout layout = find_layout();
     const TemporaryDirectory work;
     MachineOptions options;
-    options.image = work.path() / "boot.iso";
-    options.work_directory = work.path();
-    options.wait_for_gdb = true;
-    options.gdb_port = free_port(0);
-    build_iso(BootImage{layout.kernel(), "console=com1", {{"init", layout.program("test-ipc")}}}, options.image, work.path());
-    auto machine = Machine::start(options);
+    auto machine = start_for_gdb(work, options);
     const auto output = gdb({fmt::format("target remote 127.0.0.1:{}", options.gdb_port),
                              "hbreak bulkhead::kernel::Scheduler::run", "continue"},
                             R"python(
@@ -104,4 +110,21 @@ gdb.execute("kill")
     EXPECT_NE(output.find("'Domain'"), std::string::npos) << output;
     EXPECT_NE(output.find("'Machine'"), std::string::npos) << output;
     EXPECT_NE(output.find("'MemoryObject'"), std::string::npos) << output;
+}
+
+/// A jump into nowhere, in the middle of the kernel: the panic screen on the serial line, named by `symbolize`.
+TEST(Gdb, APanicNamesWhereTheKernelWas) {
+    const TemporaryDirectory work;
+    MachineOptions options;
+    auto machine = start_for_gdb(work, options);
+    const auto output = gdb({fmt::format("target remote 127.0.0.1:{}", options.gdb_port),
+                             "hbreak bulkhead::kernel::start_root_task", "continue", "set $rip = 0xfffffffffffff000"},
+                            "gdb.execute('detach')\n");
+    std::string log;
+    while (machine.receive(log, std::chrono::seconds(30)) == Received::Data) {}
+    machine.stop();
+    const std::string named = symbolize_text(find_layout(), log);
+    EXPECT_NE(log.find("KERNEL PANIC on CPU 0: unexpected exception in the kernel"), std::string::npos) << output << log;
+    EXPECT_NE(log.find("vector 14 error 0x10 rip 0xfffffffffffff000"), std::string::npos) << log;
+    EXPECT_NE(named.find("boot_on_own_stack"), std::string::npos) << named;
 }
