@@ -41,7 +41,13 @@ RigOutput run_rig(const tool::Layout& layout, const tool::Rig& rig, const std::f
     machine.stop();
     if (!done && output.problem.empty()) {
         output.problem = ended ? "the rig ended before it was done" : fmt::format("the rig was not done within {} s", limit.count());
-        output.problem += machine.emulator_messages();
+        output.problem += "; log: " + log_file.string();
+        // Emulators say much that does not matter; what one said last may be why it ended.
+        if (const auto messages = machine.emulator_messages(); ended && !messages.empty()) {
+            const auto line = messages.rfind('\n', messages.find_last_not_of('\n'));
+            output.problem += "; the emulator's last line: " + messages.substr(line == std::string::npos ? 0 : line + 1);
+            while (output.problem.back() == '\n') output.problem.pop_back();
+        }
     }
     return output;
 }
