@@ -176,18 +176,19 @@ void read_counts(const LaunchLine& line, Vendor vendor, Boot& boot) {
     for (const auto& row : histogram(line, "kvm_userspace_exit")) add_to(boot.details, "exits to the monitor", row.count);
 }
 
-Boot read_peer(const LaunchLog& log, const Peer& peer, Vendor vendor, std::uint64_t khz) {
+/// `host_ticks` is when the rig's Linux was ready: peers boot one after the other, and none is to pay for those before.
+Boot read_peer(const LaunchLog& log, const Peer& peer, std::uint64_t host_ticks, Vendor vendor, std::uint64_t khz) {
     const Launch* plain = log.find(peer.name);
     const LaunchLine* shell = plain != nullptr ? plain->find(kShellLine) : nullptr;
     if (shell == nullptr) throw tool::Error(fmt::format("KVM's guest did not reach its shell with {}", peer.name));
     const auto offset = shell->counters.find("tsc-offset");
     const auto guest_ticks = number_after(shell->text, kShellLine);
     if (offset == shell->counters.end() || !guest_ticks) throw tool::Error("KVM does not tell the guest's TSC offset");
-    Boot boot{.system = peer.title, .stages = {}, .start_ticks = plain->start_ticks};
+    Boot boot{.system = peer.title, .stages = {}, .start_ticks = host_ticks};
     // The guest's counter is 0 when KVM makes its processor.
-    boot.guest_ticks = static_cast<std::uint64_t>(-offset->second);
+    boot.guest_ticks = static_cast<std::uint64_t>(-offset->second) - plain->start_ticks + host_ticks;
     boot.shell_ticks = *guest_ticks + boot.guest_ticks;
-    boot.stages = {{"firmware, GRUB, host's Linux", plain->start_ticks},
+    boot.stages = {{"firmware, GRUB, host's Linux", host_ticks},
                    {"monitor starts", boot.guest_ticks},
                    {"guest to its shell", boot.shell_ticks}};
     boot.idle_ticks = to_ticks(number_after(shell->text, "idle_ns").value_or(0), khz);
@@ -245,7 +246,11 @@ BootComparison compare_boots(const tool::Layout& layout, Platform platform, cons
         LaunchLog log;
         for (const auto& line : output.lines) log.line(line);
         const auto vendor = platform == Platform::QemuSvm ? Vendor::Amd : Vendor::Intel;
-        for (const auto& peer : chosen) attempt([&] { comparison.boots.push_back(read_peer(log, peer, vendor, khz)); });
+        const Launch* first = log.find(chosen.front().name);
+        const std::uint64_t host_ticks = first != nullptr ? first->start_ticks : 0;
+        for (const auto& peer : chosen) {
+            attempt([&] { comparison.boots.push_back(read_peer(log, peer, host_ticks, vendor, khz)); });
+        }
     });
     return comparison;
 }

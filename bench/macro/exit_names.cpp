@@ -23,6 +23,7 @@ const Names& intel_names() {
         {28, "control register"}, {29, "debug register"},   {30, "port"},          {31, "msr read"},
         {32, "msr write"},       {33, "invalid state"},     {36, "mwait"},         {39, "monitor"},
         {40, "pause"},           {43, "TPR threshold"},     {44, "APIC access"},   {45, "end of interrupt"},
+        {46, "GDTR or IDTR access"}, {47, "LDTR or TR access"},
         {48, "nested fault"},    {49, "nested misconfiguration"}, {50, "invept"},  {51, "rdtscp"},
         {52, "preemption timer"}, {53, "invvpid"},          {54, "wbinvd"},        {55, "xsetbv"},
         {56, "APIC write"},      {58, "invpcid"}};

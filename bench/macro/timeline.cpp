@@ -48,12 +48,12 @@ std::string counts_table(const BootComparison& comparison, const std::string& ti
     MarkdownTable table(header);
     for (const auto& name : all_names(comparison.boots, which)) {
         std::vector<std::string> row{name};
-        for (const auto& boot : comparison.boots) row.push_back(grouped(find_count(boot.*which, name)));
+        for (const auto& boot : comparison.boots) row.push_back((boot.*which).empty() ? "-" : grouped(find_count(boot.*which, name)));
         table.add(row);
     }
     if (with_sum) {
         std::vector<std::string> row{"all"};
-        for (const auto& boot : comparison.boots) row.push_back(grouped(sum(boot.*which)));
+        for (const auto& boot : comparison.boots) row.push_back((boot.*which).empty() ? "-" : grouped(sum(boot.*which)));
         table.add(row);
     }
     return table.text();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Boots a Linux under KVM with as little of a monitor as will do: no firmware, no PCI, no ACPI; a 16550 at COM1, whose
-// output is this program's, and nothing behind all other ports.
+// output is this program's, a clock that stands, and nothing behind all other ports.
 //
 //   kvm_linux MIB KERNEL INITRD COMMAND-LINE
 //
@@ -132,25 +132,40 @@ class Uart {
     std::string line_text_;
 };
 
-void serve_port(kvm_run& exit, Uart& uart) {
+/// A clock that is not being updated and shows the first of January: without one, Linux waits for it, for seconds.
+class Clock {
+  public:
+    static constexpr uint16_t first_port = 0x70;
+
+    void select(uint8_t index) { index_ = index & 0x7f; }
+    [[nodiscard]] uint8_t read() const { return index_ == 7 || index_ == 8 ? 1 : index_ == 13 ? 0x80 : 0; }
+
+  private:
+    uint8_t index_ = 0;
+};
+
+void serve_port(kvm_run& exit, Uart& uart, Clock& clock) {
     auto* data = static_cast<uint8_t*>(port_data(exit));
     const bool is_uart = exit.io.port >= Uart::first_port && exit.io.port < Uart::first_port + 8;
     for (uint32_t i = 0; i < exit.io.count; ++i, data += exit.io.size) {
         if (exit.io.direction == KVM_EXIT_IO_OUT) {
             if (is_uart) uart.write(exit.io.port - Uart::first_port, *data);
+            if (exit.io.port == Clock::first_port) clock.select(*data);
         } else {
             std::memset(data, 0xff, exit.io.size);
             if (is_uart) *data = uart.read(exit.io.port - Uart::first_port);
+            if (exit.io.port == Clock::first_port + 1) *data = clock.read();
         }
     }
 }
 
 void run(KvmMachine& machine) {
     Uart uart(machine);
+    Clock clock;
     while (!uart.said("reboot: Power down")) {
         kvm_run& exit = machine.run();
         if (exit.exit_reason == KVM_EXIT_IO) {
-            serve_port(exit, uart);
+            serve_port(exit, uart, clock);
         } else if (exit.exit_reason == KVM_EXIT_MMIO) {
             if (exit.mmio.is_write == 0) std::memset(exit.mmio.data, 0xff, sizeof exit.mmio.data);
         } else {

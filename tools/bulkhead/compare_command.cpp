@@ -104,7 +104,8 @@ constexpr const char* kHostingPage =
     "KVM runs Bulkhead, and Linux with KVM and a minimal monitor, each with the same loop guest in it. The figures are\n"
     "exits to the lower KVM per round of a loop, from its tracer: what 2 N rounds cause more than N, divided by N. `call`\n"
     "is a call and reply between two domains; the others are exits of the inner guest. What comes with time (interrupts\n"
-    "and timers of the lower machine) is listed and not summed.\n\n";
+    "and timers of the lower machine) is listed and not summed. Bulkhead's `mmio` is that of a test's monitor, which asks\n"
+    "for the vCPU's whole state at each nested fault (hence the VMREADs and the debug registers); the real one does not.\n\n";
 
 constexpr const char* kGuestsPage =
     "# Memory of guests\n\n"
