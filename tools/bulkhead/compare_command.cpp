@@ -105,7 +105,7 @@ constexpr const char* kHostingPage =
     "exits to the lower KVM per round of a loop, from its tracer: what 2 N rounds cause more than N, divided by N. `call`\n"
     "is a call and reply between two domains; the others are exits of the inner guest. What comes with time (interrupts\n"
     "and timers of the lower machine) is listed and not summed. Bulkhead's `mmio` is that of a test's monitor, which asks\n"
-    "for the vCPU's whole state at each nested fault (hence the VMREADs and the debug registers); the real one does not.\n\n";
+    "for the vCPU's whole state at each nested fault (hence VMREADs and debug registers); the real one asks for less.\n\n";
 
 constexpr const char* kGuestsPage =
     "# Memory of guests\n\n"
