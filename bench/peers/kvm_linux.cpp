@@ -4,7 +4,7 @@
 //
 //   kvm_linux MIB KERNEL INITRD COMMAND-LINE
 //
-// Ends when the guest says that it powers down, since it has nothing to power down with.
+// Ends when the guest says that it powers down or halts, since it has nothing to power down with.
 #include <asm/bootparam.h>
 
 #include <cerrno>
@@ -162,7 +162,7 @@ void serve_port(kvm_run& exit, Uart& uart, Clock& clock) {
 void run(KvmMachine& machine) {
     Uart uart(machine);
     Clock clock;
-    while (!uart.said("reboot: Power down")) {
+    while (!uart.said("] reboot: ")) {
         kvm_run& exit = machine.run();
         if (exit.exit_reason == KVM_EXIT_IO) {
             serve_port(exit, uart, clock);
