@@ -30,24 +30,6 @@ enum class ObjectType : uint8_t {
     Count
 };
 
-constexpr const char* name(ObjectType type) {
-    constexpr const char* names[] = {"none",
-                                     "domain",
-                                     "thread",
-                                     "vCPU",
-                                     "scheduling context",
-                                     "portal",
-                                     "notification",
-                                     "memory object",
-                                     "virtual interrupt",
-                                     "interrupt",
-                                     "port range",
-                                     "device space",
-                                     "machine"};
-    static_assert(sizeof(names) / sizeof(names[0]) == static_cast<unsigned>(ObjectType::Count));
-    return type < ObjectType::Count ? names[static_cast<unsigned>(type)] : "unknown object";
-}
-
 /// A set of rights. Bits 0 and 1 mean the same for every type; the others belong to the type.
 using Rights = uint16_t;
 inline constexpr unsigned rights_width = 12;

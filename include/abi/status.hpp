@@ -34,15 +34,4 @@ enum class Status : uint8_t {
 template <typename T>
 using Result = bulkhead::Result<T, Status>;
 
-/// The name of a status, for logs.
-constexpr const char* name(Status status) {
-    constexpr const char* names[] = {
-        "ok",           "bad call",      "bad capability", "wrong type",    "missing right",
-        "bad argument", "slot occupied", "out of memory",  "overlap",       "not mapped",
-        "busy",         "timed out",     "aborted",        "wrong CPU",     "cycle",
-        "bad buffer",   "not supported", "bad vCPU state", "stale sequence"};
-    static_assert(sizeof(names) / sizeof(names[0]) == static_cast<unsigned>(Status::Count));
-    return status < Status::Count ? names[static_cast<unsigned>(status)] : "unknown status";
-}
-
 }  // namespace bulkhead::abi

@@ -61,15 +61,6 @@ enum class ExitReason : uint8_t {
     Count
 };
 
-constexpr const char* name(ExitReason reason) {
-    constexpr const char* names[] = {"startup",    "cpuid",        "msr read",      "msr write",    "port read",
-                                     "port write", "hypercall",    "hlt",           "nested fault", "end of interrupt",
-                                     "recall",     "triple fault", "invalid state", "exception",    "control register",
-                                     "xsetbv",     "instruction",  "unknown"};
-    static_assert(sizeof(names) / sizeof(names[0]) == static_cast<unsigned>(ExitReason::Count));
-    return reason < ExitReason::Count ? names[static_cast<unsigned>(reason)] : "?";
-}
-
 /// The 32-bit label of an exit call.
 struct ExitLabel {
     using Reason = BitField<0, 8, ExitReason>;

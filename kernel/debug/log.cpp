@@ -41,27 +41,23 @@ class RingAndUart final : public Sink {
 
 constinit SpinLocked<LogRing> ring;
 
-void write_line(LogRing& destination, std::string_view format, const FormatArgument* arguments, size_t count) {
+void write_line(LogRing& destination, std::string_view format, std::initializer_list<FormatArgument> arguments) {
     RingAndUart to{destination};
-    format_arguments(to, format, arguments, count);
+    format_arguments(to, format, arguments);
     to.put('\n');
 }
 
 }  // namespace
 
-void log_line(std::string_view format, const FormatArgument* arguments, size_t count) {
+void log_line(bool locked, std::string_view format, std::initializer_list<FormatArgument> arguments) {
+    if (!locked) return write_line(ring.unlocked(), format, arguments);
     const auto guard = ring.lock();
-    write_line(*guard, format, arguments, count);
-}
-
-void log_line_unlocked(std::string_view format, const FormatArgument* arguments, size_t count) {
-    write_line(ring.unlocked(), format, arguments, count);
+    write_line(*guard, format, arguments);
 }
 
 void log_text(std::string_view text) {
     const auto guard = ring.lock();
-    RingAndUart to{*guard};
-    for (const char character : text) to.put(character);
+    RingAndUart{*guard}.put_text(text);
 }
 
 uint64_t log_switch_uart(bool on) {

@@ -7,24 +7,22 @@
 #include <cstdint>
 #include <span>
 
-#include "kernel/debug/format.hpp"
+#include "base/format.hpp"
 
 namespace bulkhead::kernel {
 
-void log_line(std::string_view format, const FormatArgument* arguments, size_t count);
-void log_line_unlocked(std::string_view format, const FormatArgument* arguments, size_t count);
+/// Writes one line; `locked` is false for code that must not wait.
+void log_line(bool locked, std::string_view format, std::initializer_list<FormatArgument> arguments);
 
 /// Writes one line; the newline is added.
 template <typename... Arguments>
 void log(Format<Arguments...> format, const Arguments&... arguments) {
-    const FormatArgument list[sizeof...(Arguments) + 1] = {FormatArgument{arguments}..., FormatArgument{0u}};
-    log_line(format.text, list, sizeof...(Arguments));
+    log_line(true, format.text, {FormatArgument{arguments}...});
 }
-/// The same without the lock, for code that must not wait: panic and NMI.
+/// The same without the lock: for panic and NMI.
 template <typename... Arguments>
 void log_unlocked(Format<Arguments...> format, const Arguments&... arguments) {
-    const FormatArgument list[sizeof...(Arguments) + 1] = {FormatArgument{arguments}..., FormatArgument{0u}};
-    log_line_unlocked(format.text, list, sizeof...(Arguments));
+    log_line(false, format.text, {FormatArgument{arguments}...});
 }
 
 /// Appends text as it is: what a program writes to the log.

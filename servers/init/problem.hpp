@@ -3,6 +3,7 @@
 #pragma once
 
 #include "abi/status.hpp"
+#include "abi/names.hpp"
 #include "base/result.hpp"
 
 namespace bulkhead::init {

@@ -7,11 +7,11 @@
 namespace bulkhead::init {
 
 template <typename... Arguments>
-void say(runtime::Format<Arguments...> format, const Arguments&... arguments) {
+void say(Format<Arguments...> format, const Arguments&... arguments) {
     char line[runtime::log_line_capacity];
     runtime::TextSink sink{line, sizeof(line)};
     runtime::format_to(sink, "[init] ");
-    runtime::format_to(sink, runtime::Format<Arguments...>{format}, arguments...);
+    runtime::format_to(sink, Format<Arguments...>{format}, arguments...);
     runtime::log_line(sink.text());
 }
 

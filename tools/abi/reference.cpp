@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "abi/calls.hpp"
+#include "abi/names.hpp"
 #include "abi/layout.hpp"
 #include "abi/message.hpp"
 #include "abi/status.hpp"

@@ -5,6 +5,7 @@
 #include <array>
 #include <optional>
 
+#include "abi/names.hpp"
 #include "protocol/control_client.hpp"
 #include "protocol/vm.hpp"
 #include "runtime/handler.hpp"

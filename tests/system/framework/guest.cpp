@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "abi/names.hpp"
 #include "tests/system/framework/guest.hpp"
 
 #include <cstring>

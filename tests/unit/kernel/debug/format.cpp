@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/debug/format.hpp"
+#include "base/format.hpp"
 
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ class StringSink final : public Sink {
 template <typename... Arguments>
 std::string formatted(Format<Arguments...> format, const Arguments&... arguments) {
     StringSink sink;
-    format_to(sink, format, arguments...);
+    format_arguments(sink, format.text, {FormatArgument{arguments}...});
     return sink.text;
 }
 
