@@ -17,6 +17,9 @@ class Range {
         return Range{start, size};
     }
 
+    /// The range from `start` to before `end`; empty if that is not behind it.
+    static constexpr Range between(uint64_t start, uint64_t end) { return start < end ? Range{start, end - start} : Range{}; }
+
     constexpr uint64_t start() const { return start_; }
     constexpr uint64_t size() const { return size_; }
     constexpr uint64_t end() const { return start_ + size_; }

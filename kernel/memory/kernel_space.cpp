@@ -31,7 +31,7 @@ struct KernelSpace {
     PhysicalAddress root;
     uint64_t next_device_page = device_region_base;
 
-    HostPageTable table() const { return {root, host_page_format(), DirectMapMemory{}, true}; }
+    HostPageTable table() const { return {root, host_page_format(), DirectMapMemory{}}; }
 
     [[nodiscard]] bool map(uint64_t virtual_address, PhysicalAddress physical, uint64_t size, PageAccess access) {
         KernelTableSource source;
@@ -93,9 +93,8 @@ void build_kernel_space(std::span<const Range> ram) {
     space.unlocked().root = *root;
     map_image();
     for (const Range& range : ram) {
-        const PhysicalAddress start = PhysicalAddress{range.start()}.align_down(page_size_bytes);
-        const PhysicalAddress end = PhysicalAddress{range.end()}.align_up(page_size_bytes);
-        map_at_boot(direct_map_base + start.value(), start, end - start, {.write = true, .global = true});
+        const PhysicalAddress start{range.start()};
+        map_at_boot(direct_map_base + range.start(), start, range.size(), {.write = true, .global = true});
     }
     fill_root_entries();
     write_cr3(root->value());
@@ -145,7 +144,7 @@ void unmap_trampoline() {
     const auto guard = space.lock();
     // The tables behind it are freed at once: the CPUs that used them flush before they do anything else.
     HostPageTable low_half{guard->root, host_page_format(), DirectMapMemory{}};
-    (void)low_half.unmap(AP_TRAMPOLINE, page_size_bytes, source);  // one page: no split, one step
+    (void)low_half.unmap(AP_TRAMPOLINE, page_size_bytes, source);  // one page: one step
     write_cr3(guard->root.value());
 }
 

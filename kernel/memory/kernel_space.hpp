@@ -25,13 +25,12 @@ struct DirectMapMemory {
 };
 
 using HostPageTable = PageTable<x86::HostPageFormat, DirectMapMemory>;
-using NestedPageTable = PageTable<x86::NestedPageFormat, DirectMapMemory>;
-using ExtendedPageTable = PageTable<x86::ExtendedPageFormat, DirectMapMemory>;
 
 /// The page sizes this CPU's host tables may use.
 x86::HostPageFormat host_page_format();
 
-/// Builds the kernel's tables and loads them on this CPU. `ram` are the ranges the direct map shall show.
+/// Builds the kernel's tables and loads them on this CPU. `ram` are the ranges of whole pages the direct
+/// map shall show, none twice.
 void build_kernel_space(std::span<const Range> ram);
 
 /// The root table without user mappings: what idle CPUs run on. Below 4 GiB.

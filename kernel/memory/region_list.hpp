@@ -36,8 +36,8 @@ class RegionList {
                 ++i;
                 continue;
             }
-            const Range left = between(range.start(), hole.start());
-            const Range right = between(hole.end(), range.end());
+            const Range left = Range::between(range.start(), hole.start());
+            const Range right = Range::between(hole.end(), range.end());
             ranges_[i] = ranges_.back();
             ranges_.pop_back();
             put_parts(left, right);
@@ -50,7 +50,7 @@ class RegionList {
             const uint64_t start = align_up(ranges_[i].start(), page_size_bytes);
             const uint64_t end = align_down(ranges_[i].end(), page_size_bytes);
             if (start < end && start >= ranges_[i].start()) {
-                ranges_[i++] = between(start, end);
+                ranges_[i++] = Range::between(start, end);
             } else {
                 ranges_[i] = ranges_.back();
                 ranges_.pop_back();
@@ -71,9 +71,6 @@ class RegionList {
     }
 
   private:
-    static Range between(uint64_t start, uint64_t end) {
-        return start < end ? *Range::create(start, end - start) : Range{};
-    }
     void put_parts(const Range& left, const Range& right) {
         const Range& larger = left.size() >= right.size() ? left : right;
         const Range& smaller = left.size() >= right.size() ? right : left;

@@ -8,17 +8,15 @@ constexpr uint64_t first_mib = 1u << 20;
 constexpr uint64_t boot_tables_end = uint64_t{4} << 30;  // what boot.S maps, and what CR3 can hold before long mode
 constexpr uint64_t pool_alignment = 2u << 20;
 
-Range between(uint64_t start, uint64_t end) { return start < end ? *Range::create(start, end - start) : Range{}; }
-
 Range whole_pages(const Range& range) {
-    return between(align_down(range.start(), page_size_bytes), align_up(range.end(), page_size_bytes));
+    return Range::between(align_down(range.start(), page_size_bytes), align_up(range.end(), page_size_bytes));
 }
 
 /// The pool: the top of the largest free range below 4 GiB, so that the low end stays for devices that need it.
 Range choose_pool(const BootRegions& free, uint64_t ram_bytes) {
     Range largest;
     for (const Range& range : free) {
-        const Range low = between(range.start(), std::min(range.end(), boot_tables_end));
+        const Range low = Range::between(range.start(), std::min(range.end(), boot_tables_end));
         if (low.size() > largest.size()) largest = low;
     }
     const uint64_t wanted =
@@ -26,7 +24,7 @@ Range choose_pool(const BootRegions& free, uint64_t ram_bytes) {
     const uint64_t end = align_down(largest.end(), pool_alignment);
     if (end < largest.start() || end - largest.start() < PoolPolicy::minimum_bytes) return {};
     const uint64_t size = align_down(std::min(wanted, end - largest.start()), pool_alignment);
-    return between(end - size, end);
+    return Range::between(end - size, end);
 }
 
 }  // namespace
@@ -35,7 +33,7 @@ std::optional<MemoryPlan> plan_memory(const MultibootInformation& multiboot, con
                                       std::span<const Range> controllers, unsigned physical_address_bits) {
     MemoryPlan plan;
     plan.free = multiboot.available;
-    plan.free.subtract(between(0, first_mib));
+    plan.free.subtract(Range::between(0, first_mib));
     plan.free.subtract(image);
     for (const BootModule& module : multiboot.modules) plan.free.subtract(whole_pages(module.physical));
     plan.free.round_to_pages();
@@ -44,13 +42,13 @@ std::optional<MemoryPlan> plan_memory(const MultibootInformation& multiboot, con
     plan.free.subtract(plan.kernel_pool);
     plan.free.sort_largest_first();
 
-    plan.direct_map = multiboot.available;
-    for (const Range& range : multiboot.firmware) plan.direct_map.add(range);
+    for (const Range& range : multiboot.available) plan.direct_map.add(whole_pages(range));
+    for (const Range& range : multiboot.firmware) plan.direct_map.add(whole_pages(range));
     plan.direct_map.subtract(image);
 
-    plan.devices.add(between(0, uint64_t{1} << physical_address_bits));
+    plan.devices.add(Range::between(0, uint64_t{1} << physical_address_bits));
     for (const Range& range : multiboot.available)
-        plan.devices.subtract(between(std::max(range.start(), first_mib), range.end()));
+        plan.devices.subtract(Range::between(std::max(range.start(), first_mib), range.end()));
     for (const Range& range : controllers) plan.devices.subtract(range);
     plan.devices.round_to_pages();
     plan.devices.sort_largest_first();

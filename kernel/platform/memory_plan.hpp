@@ -19,7 +19,7 @@ struct PoolPolicy {
 struct MemoryPlan {
     Range kernel_pool;
     BootRegions free;        // whole pages for the root task, largest first
-    BootRegions direct_map;  // what the kernel maps: RAM without its own image
+    BootRegions direct_map;  // what the kernel maps: all pages with RAM, without its own image
     BootRegions devices;     // what is not RAM, largest first
 };
 

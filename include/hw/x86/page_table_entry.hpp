@@ -21,8 +21,6 @@ struct PageAccess {
     bool user = false;
     bool global = false;
     CacheMode cache = CacheMode::WriteBack;
-
-    constexpr bool operator==(const PageAccess&) const = default;
 };
 
 /// What the three have in common: 512 entries per table, an address in bits 51:12, bit 7 for a large page.
@@ -74,13 +72,6 @@ struct HostPageFormat : RadixFormat {
                WriteThrough::make(uncached) | CacheDisable::make(uncached) | Accessed::mask | Dirty::mask |
                LargePage::make(level != 0) | Global::make(access.global) | NoExecute::make(!access.execute);
     }
-    static constexpr PageAccess access(uint64_t entry) {
-        return {.write = Writable::read(entry),
-                .execute = !NoExecute::read(entry),
-                .user = User::read(entry),
-                .global = Global::read(entry),
-                .cache = CacheDisable::read(entry) ? CacheMode::Uncached : CacheMode::WriteBack};
-    }
 };
 
 /// Nested tables are walked as if by a user program: U=1 everywhere.
@@ -111,13 +102,6 @@ struct ExtendedPageFormat : RadixFormat {
         return frame_bits(page) | Read::mask | Write::make(access.write) | Execute::make(access.execute) |
                MemoryType::make(uncached ? type_uncached : type_write_back) | IgnorePat::mask |
                LargePage::make(level != 0);
-    }
-    static constexpr PageAccess access(uint64_t entry) {
-        return {.write = Write::read(entry),
-                .execute = Execute::read(entry),
-                .user = true,
-                .global = false,
-                .cache = MemoryType::read(entry) == type_uncached ? CacheMode::Uncached : CacheMode::WriteBack};
     }
 };
 
