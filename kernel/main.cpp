@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel's way up, on the bootstrap processor: understand the machine while the boot tables show the first 4 GiB,
 // build the kernel's own tables, move to the CPU's own stack, start the other CPUs, start the root task.
-#include "kernel/main.hpp"
-
 #include "hw/x86/acpi.hpp"
 #include "kernel/arch/x86_64/cpu_setup.hpp"
 #include "kernel/arch/x86_64/features.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/debug/log.hpp"
-#include "kernel/debug/panic.hpp"
 #include "kernel/memory/kernel_pages.hpp"
 #include "kernel/memory/kernel_space.hpp"
 #include "kernel/platform/acpi.hpp"
@@ -44,7 +41,7 @@ void read_multiboot(PhysicalAddress address) {
     parse_multiboot(boot_view(address, header->total_size), multiboot);
     if (multiboot.dropped_modules != 0) log("bulkhead: {} boot modules too many, left out", multiboot.dropped_modules);
     information.modules = multiboot.modules;
-    information.command_line = decltype(information.command_line){multiboot.command_line};
+    copy_text(information.command_line, multiboot.command_line);
 }
 
 /// The boot loader has a copy of the root pointer, UEFI's only there; the BIOS keeps it in its own memory.
@@ -54,7 +51,7 @@ void read_acpi() {
     parse_acpi(root_pointer, boot_view, acpi);
     information.acpi_root_table = acpi.root_table;
     if (acpi.apic_ids.empty()) log("bulkhead: no ACPI table of processors; using one CPU and no interrupt lines");
-    information.pci_segments = acpi.pci_segments;
+    if (acpi.dropped_processors != 0) log("bulkhead: {} processors too many, left out", acpi.dropped_processors);
     set_power_off(acpi.power_off);
 }
 
@@ -109,13 +106,6 @@ extern "C" [[noreturn, gnu::used]] void boot_on_own_stack(Cpu& cpu) {
 }
 
 }  // namespace
-
-const BootInformation& boot_information() { return information; }
-
-[[gnu::weak]] void start_root_task(const BootInformation&) {
-    log("bulkhead: no root task");
-    system_halt(0);
-}
 
 extern "C" [[noreturn]] void kernel_main(uint64_t multiboot_address) {
     DebugUart::initialize();

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "abi/layout.hpp"
+#include "kernel/platform/byte_reader.hpp"
 
 namespace bulkhead::kernel {
 
@@ -32,13 +33,6 @@ constexpr uint32_t load_type = 1;
 constexpr uint32_t execute_flag = 1;
 constexpr uint32_t write_flag = 2;
 
-template <typename T>
-bool read(std::span<const std::byte> image, uint64_t offset, T& value) {
-    if (offset > image.size() || sizeof value > image.size() - offset) return false;
-    std::memcpy(&value, image.data() + offset, sizeof value);
-    return true;
-}
-
 const char* check(const ProgramHeader& header, size_t image_bytes) {
     if (header.offset > image_bytes || header.file_bytes > image_bytes - header.offset) return "a segment lies outside the file";
     if (header.memory_bytes < header.file_bytes) return "a segment is smaller in memory than in the file";
@@ -53,23 +47,22 @@ const char* check(const ProgramHeader& header, size_t image_bytes) {
 }  // namespace
 
 Result<RootProgram, const char*> RootProgram::parse(std::span<const std::byte> image) {
-    ElfHeader header;
-    if (!read(image, 0, header)) return "the file is shorter than an ELF header";
-    if (std::memcmp(header.identification, expected_identification, sizeof expected_identification) != 0 ||
-        header.type != executable_type || header.machine != x86_64_machine)
+    const auto header = read_at<ElfHeader>(image, 0);
+    if (!header) return "the file is shorter than an ELF header";
+    if (std::memcmp(header->identification, expected_identification, sizeof expected_identification) != 0 ||
+        header->type != executable_type || header->machine != x86_64_machine)
         return "it is not a static x86-64 ELF executable";
     RootProgram program;
-    program.entry = header.entry;
-    for (unsigned index = 0; index < header.program_header_count; ++index) {
-        ProgramHeader segment;
-        if (!read(image, header.program_headers + uint64_t{index} * sizeof segment, segment))
-            return "the program headers lie outside the file";
-        if (segment.type != load_type || segment.memory_bytes == 0) continue;
-        if (const char* problem = check(segment, image.size()); problem != nullptr) return problem;
-        const bool added = program.segments.push_back({segment.address, segment.memory_bytes,
-                                                       image.subspan(segment.offset, segment.file_bytes),
-                                                       (segment.flags & write_flag) != 0,
-                                                       (segment.flags & execute_flag) != 0});
+    program.entry = header->entry;
+    for (unsigned index = 0; index < header->program_header_count; ++index) {
+        const auto segment = read_at<ProgramHeader>(image, header->program_headers + index * sizeof(ProgramHeader));
+        if (!segment) return "the program headers lie outside the file";
+        if (segment->type != load_type || segment->memory_bytes == 0) continue;
+        if (const char* problem = check(*segment, image.size()); problem != nullptr) return problem;
+        const bool added = program.segments.push_back({segment->address, segment->memory_bytes,
+                                                       image.subspan(segment->offset, segment->file_bytes),
+                                                       (segment->flags & write_flag) != 0,
+                                                       (segment->flags & execute_flag) != 0});
         if (!added) return "it has more than 8 segments";
         for (size_t i = 0; i + 1 < program.segments.size(); ++i)
             if (program.segments[i].pages().overlaps(program.segments.back().pages())) return "two segments share a page";

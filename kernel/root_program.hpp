@@ -27,8 +27,8 @@ struct RootProgram {
 
         /// The pages it covers.
         Range pages() const {
-            const uint64_t start = align_down(address, page_size_bytes);
-            return *Range::create(start, align_up(address + memory_bytes, page_size_bytes) - start);
+            return Range::between(align_down(address, page_size_bytes),
+                                  align_up(address + memory_bytes, page_size_bytes));
         }
     };
 

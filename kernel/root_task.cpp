@@ -36,23 +36,6 @@ constexpr unsigned information_order = 3;
 static_assert(sizeof(abi::RootInformation) <= page_size_bytes << information_order);
 static_assert(abi::root_information_address + (page_size_bytes << information_order) <= abi::stub_page_address);
 
-/// Hands out the slots of the root task in order.
-class Slots {
-  public:
-    explicit Slots(Domain& root) : root_{root} {}
-    abi::Selector add(Object& object, abi::Rights rights = abi::all_rights) {
-        publish(root_, next_, object, rights).unwrap(why_boot);
-        return next_++;
-    }
-    void put(abi::Selector slot, Object& object) { publish(root_, slot, object).unwrap(why_boot); }
-    void start_at(abi::Selector slot) { next_ = slot; }
-    abi::Selector next() const { return next_; }
-
-  private:
-    Domain& root_;
-    abi::Selector next_ = abi::WellKnownSlot::DeviceMemory;
-};
-
 template <typename T, typename... Arguments>
 T& make(Domain& root, Arguments&&... arguments) {
     return *make_object<T>(root, std::forward<Arguments>(arguments)...).unwrap(why_boot);
@@ -62,43 +45,45 @@ MemoryObject& make_memory(Domain& root, const Range& range, MemoryObject::Kind k
     return make<MemoryObject>(root, nullptr, range, kind, false);
 }
 
-void copy_text(char* destination, size_t capacity, std::string_view text) {
-    const size_t length = text.size() < capacity ? text.size() : capacity - 1;
-    std::memcpy(destination, text.data(), length);
-    destination[length] = 0;
-}
-
 void describe(Domain& root, const BootInformation& boot, abi::RootInformation& information) {
-    Slots slots{root};
-    slots.put(abi::WellKnownSlot::Self, root);
-    slots.put(abi::WellKnownSlot::Machine, make<Machine>(root));
-    slots.put(abi::WellKnownSlot::Ports, make<PortRange>(root, nullptr, uint16_t{0}, PortRange::port_count));
+    abi::Selector next = abi::WellKnownSlot::Self;
+    const auto add = [&](Object& object, abi::Rights rights = abi::all_rights) {
+        publish(root, next, object, rights).unwrap(why_boot);
+        return next++;
+    };
+    add(root);
+    static_assert(abi::WellKnownSlot::Machine == abi::WellKnownSlot::Self + 1);
+    add(make<Machine>(root));
+    static_assert(abi::WellKnownSlot::Ports == abi::WellKnownSlot::Machine + 1);
+    add(make<PortRange>(root, nullptr, uint16_t{0}, PortRange::port_count));
+    static_assert(abi::WellKnownSlot::DeviceMemory == abi::WellKnownSlot::Ports + 1);
     for (const Range& range : boot.devices) {
         if (information.device_count == abi::max_root_devices) break;
-        const abi::Selector slot = slots.add(make_memory(root, range, MemoryObject::Kind::Device));
+        const abi::Selector slot = add(make_memory(root, range, MemoryObject::Kind::Device));
         information.devices[information.device_count++] = {range.start(), range.size(), slot, 0};
     }
-    slots.start_at(abi::WellKnownSlot::FirstFree);
+    next = abi::WellKnownSlot::FirstFree;
     for (const Range& range : boot.memory) {
-        const abi::Selector slot = slots.add(make_memory(root, range, MemoryObject::Kind::Ram));
+        const abi::Selector slot = add(make_memory(root, range, MemoryObject::Kind::Ram));
         information.memories[information.memory_count++] = {range.start(), range.size(), slot, 0};
     }
     for (const BootModule& module : boot.modules) {
-        const Range pages = *Range::create(module.physical.start(), align_up(module.physical.size(), page_size_bytes));
+        const Range pages =
+            Range::between(module.physical.start(), align_up(module.physical.end(), page_size_bytes));
         abi::RootModule& entry = information.modules[information.module_count++];
         entry.size_bytes = module.physical.size();
         entry.selector = pages.empty() ? abi::null_selector
-                                       : slots.add(make_memory(root, pages, MemoryObject::Kind::Ram),
+                                       : add(make_memory(root, pages, MemoryObject::Kind::Ram),
                                                    abi::Right::Derive | abi::MemoryRight::Read | abi::MemoryRight::Execute);
-        copy_text(entry.name, sizeof entry.name, module.name.view());
-        copy_text(entry.arguments, sizeof entry.arguments, module.arguments.view());
+        copy_text(entry.name, module.name);
+        copy_text(entry.arguments, module.arguments);
     }
     information.magic = abi::RootInformation::expected_magic;
     information.cpu_count = cpu_count();
-    information.first_free_slot = slots.next();
+    information.first_free_slot = next;
     information.capability_slots = root_slots;
     information.acpi_root_table = boot.acpi_root_table.value();
-    copy_text(information.command_line, sizeof information.command_line, boot.command_line.view());
+    copy_text(information.command_line, boot.command_line);
 }
 
 /// RAM of the root domain's own: fresh pages of the kernel's pool, mapped for good.
@@ -118,15 +103,14 @@ void load_program(Domain& root, const RootProgram& program) {
     for (const RootProgram::Segment& segment : program.segments) {
         const Range pages = segment.pages();
         std::byte* content = map_pages(root, pages.start(), pages.size(),
-                                       {.write = segment.writable, .execute = segment.executable, .user = true,
-                                        .global = false, .cache = x86::CacheMode::WriteBack});
+                                       {.write = segment.writable, .execute = segment.executable, .user = true});
         std::memcpy(content + (segment.address - pages.start()), segment.content.data(), segment.content.size());
     }
 }
 
 const BootModule* find_module(const BootInformation& boot, std::string_view name) {
     for (const BootModule& module : boot.modules)
-        if (module.name.view() == name) return &module;
+        if (module.name == name) return &module;
     return nullptr;
 }
 
@@ -162,13 +146,12 @@ void start_scheduling(Cpu& cpu) {
                     .reserved = 0});
     const uint64_t quota = kernel_pages_free() - kernel_pages_free() / 16;  // the rest covers the kernel's own tables
     Domain& root = Domain::create_root(quota, root_slots);
-    auto* information = new (map_pages(root, abi::root_information_address, page_size_bytes << information_order,
-                                       {.write = false, .execute = false, .user = true, .global = false,
-                                        .cache = x86::CacheMode::WriteBack})) abi::RootInformation{};
+    void* place =
+        map_pages(root, abi::root_information_address, page_size_bytes << information_order, {.user = true});
+    auto* information = new (place) abi::RootInformation{};
     describe(root, boot, *information);
     load_program(root, program.value());
-    map_pages(root, abi::root_stack_top - stack_bytes, stack_bytes,
-              {.write = true, .execute = false, .user = true, .global = false, .cache = x86::CacheMode::WriteBack});
+    map_pages(root, abi::root_stack_top - stack_bytes, stack_bytes, {.write = true, .user = true});
     Thread* thread = Thread::create(root, {.cpu = 0,
                                            .entry = program.value().entry,
                                            .stack = abi::root_stack_top,

@@ -45,8 +45,6 @@ using PhysicalAddress = Address<struct PhysicalSpace>;
 using VirtualAddress = Address<struct VirtualSpace>;
 /// What a guest believes to be physical.
 using GuestPhysicalAddress = Address<struct GuestPhysicalSpace>;
-/// As a device behind an IOMMU sees it.
-using DeviceAddress = Address<struct DeviceSpaceTag>;
 
 constexpr bool is_aligned(uint64_t value, uint64_t alignment) { return (value & (alignment - 1)) == 0; }
 constexpr uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }

@@ -23,9 +23,6 @@ Failure(E) -> Failure<E>;
 template <typename T, typename E>
 class [[nodiscard]] Result {
   public:
-    using Value = T;
-    using Error = E;
-
     constexpr Result(T value) : ok_{true}, value_{std::move(value)} {}
     constexpr Result(E error) : ok_{false}, error_{error} {}
     constexpr Result(Failure<E> failure) : ok_{false}, error_{failure.error} {}
@@ -71,9 +68,6 @@ class [[nodiscard]] Result {
 template <typename E>
 class [[nodiscard]] Result<void, E> {
   public:
-    using Value = void;
-    using Error = E;
-
     constexpr Result() : ok_{true}, error_{} {}
     constexpr Result(E error) : ok_{false}, error_{error} {}
     constexpr Result(Failure<E> failure) : ok_{false}, error_{failure.error} {}

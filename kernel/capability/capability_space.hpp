@@ -8,7 +8,6 @@
 
 #include "abi/capability.hpp"
 #include "abi/status.hpp"
-#include "base/address.hpp"
 
 namespace bulkhead::kernel {
 

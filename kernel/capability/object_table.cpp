@@ -9,14 +9,21 @@
 
 namespace bulkhead::kernel {
 
+std::atomic<uint64_t>* object_table_entries;
+
 namespace {
 constexpr unsigned location_shift = 6;
 constexpr unsigned largest_order = 10;
 constexpr uint64_t pool_bytes_per_entry = 512;
+
+using Generation = ObjectTable::Generation;
+
+void set_entry(uint32_t index, uint64_t generation, uint64_t location) {
+    object_table_entries[index].store(Generation::make(generation) | ObjectTable::Location::make(location),
+                                      std::memory_order_release);
+}
 }  // namespace
 
-std::atomic<uint64_t>* object_table_entries;
-uint32_t ObjectTable::capacity_;
 uint32_t ObjectTable::first_free_;
 
 void ObjectTable::initialise() {
@@ -27,12 +34,12 @@ void ObjectTable::initialise() {
     ASSERT(pages.has_value());  // the pool is at least 16 MiB at boot
     object_table_entries = new (direct_map(*pages)) std::atomic<uint64_t>[
         (page_size_bytes << order) / sizeof(uint64_t)];
-    capacity_ = static_cast<uint32_t>((page_size_bytes << order) / sizeof(uint64_t));
-    for (uint32_t index = 1; index < capacity_; ++index) {
-        uint32_t next = index + 1 < capacity_ ? index + 1 : 0;
-        object_table_entries[index].store(Generation::make(1) | Location::make(next), std::memory_order_relaxed);
+    const auto capacity = static_cast<uint32_t>((page_size_bytes << order) / sizeof(uint64_t));
+    for (uint32_t index = 1; index < capacity; ++index) {
+        uint32_t next = index + 1 < capacity ? index + 1 : 0;
+        set_entry(index, 1, next);
     }
-    object_table_entries[0].store(Generation::make(Generation::value_mask), std::memory_order_relaxed);  // matches no capability
+    set_entry(0, Generation::value_mask, 0);  // matches no capability
     first_free_ = 1;
 }
 
@@ -43,8 +50,7 @@ abi::Result<uint64_t> ObjectTable::insert(Object& object) {
     uint64_t generation = Generation::read(entry);
     first_free_ = static_cast<uint32_t>(Location::read(entry));
     object.table_index_ = index;
-    object_table_entries[index].store(Generation::make(generation) | Location::make(reinterpret_cast<uint64_t>(&object) >> location_shift),
-                          std::memory_order_release);
+    set_entry(index, generation, reinterpret_cast<uint64_t>(&object) >> location_shift);
     using abi::CapabilityWord;
     return CapabilityWord::Index::make(index) | CapabilityWord::Generation::make(generation) |
            CapabilityWord::RightsField::make(abi::all_rights) | CapabilityWord::Type::make(object.type());
@@ -53,11 +59,11 @@ abi::Result<uint64_t> ObjectTable::insert(Object& object) {
 void ObjectTable::remove(Object& object) {
     uint32_t index = object.table_index_;
     uint64_t next_generation = Generation::read(object_table_entries[index].load(std::memory_order_relaxed)) + 1;
-    if (next_generation == Generation::value_mask) {  // used up: retired for ever, so that no capability revives
-        object_table_entries[index].store(Generation::make(next_generation), std::memory_order_release);
+    if (next_generation == Generation::value_mask) {
+        set_entry(index, next_generation, 0);  // used up: retired for ever, so that no capability revives
         return;
     }
-    object_table_entries[index].store(Generation::make(next_generation) | Location::make(first_free_), std::memory_order_release);
+    set_entry(index, next_generation, first_free_);
     first_free_ = index;
 }
 

@@ -39,7 +39,6 @@ class ObjectTable {
         if (Generation::read(entry) != abi::CapabilityWord::Generation::read(word)) return nullptr;
         return object_of(entry);
     }
-    static uint32_t capacity() { return capacity_; }
 
     /// An entry: the generation, and bits 6..47 of the object's address, whose upper bits repeat bit 47; in a free entry
     /// the index of the next free one instead. Entry 0 and generation 0 are never used.
@@ -51,7 +50,6 @@ class ObjectTable {
         return reinterpret_cast<Object*>(static_cast<int64_t>(entry << 22) >> 16);
     }
 
-    static uint32_t capacity_;
     static uint32_t first_free_;
 };
 

@@ -28,6 +28,5 @@ std::optional<PhysicalAddress> allocate_cleared_page() {
 void free_pages(PhysicalAddress address, unsigned order) { pool_allocator.lock()->free(address, order); }
 
 uint64_t kernel_pages_free() { return pool_allocator.lock()->free_pages(); }
-uint64_t kernel_pages_total() { return pool_allocator.lock()->total_pages(); }
 
 }  // namespace bulkhead::kernel

@@ -21,6 +21,5 @@ std::optional<PhysicalAddress> allocate_cleared_page();
 void free_pages(PhysicalAddress address, unsigned order = 0);
 
 uint64_t kernel_pages_free();
-uint64_t kernel_pages_total();
 
 }  // namespace bulkhead::kernel

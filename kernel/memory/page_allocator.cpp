@@ -12,8 +12,7 @@ void PageAllocator::initialize(PhysicalAddress start, uint64_t pages, std::byte*
     states_ = reinterpret_cast<uint8_t*>(window);
     const uint64_t state_pages = align_up(pages, page_size_bytes) / page_size_bytes;
     __builtin_memset(states_, mark(PageState::Inside, 0), pages);
-    usable_pages_ = pages - state_pages;
-    free_pages_ = usable_pages_;
+    free_pages_ = pages - state_pages;
     for (uint64_t page = state_pages; page < pages;) {
         unsigned order = 0;
         while (order < max_order && is_aligned(page, uint64_t{2} << order) && page + (uint64_t{2} << order) <= pages)

@@ -28,7 +28,6 @@ class PageAllocator {
     void free(PhysicalAddress address, unsigned order = 0);
 
     uint64_t free_pages() const { return free_pages_; }
-    uint64_t total_pages() const { return usable_pages_; }
 
   private:
     struct Link {
@@ -50,7 +49,6 @@ class PageAllocator {
 
     PhysicalAddress start_;
     uint64_t pages_ = 0;
-    uint64_t usable_pages_ = 0;
     uint64_t free_pages_ = 0;
     std::byte* window_ = nullptr;
     uint8_t* states_ = nullptr;

@@ -48,7 +48,6 @@ class alignas(64) Object {
     void for_each_derived(Function function) {
         for (Object& derived : derived_) function(derived);
     }
-    bool has_derived() const { return !derived_.empty(); }
 
   protected:
     Object(abi::ObjectType type, Domain* owner, Object* source);

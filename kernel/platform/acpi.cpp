@@ -104,22 +104,12 @@ void parse_fadt(Bytes table, PhysicalView view, AcpiInformation& result) {
     find_sleep_types(table_at(PhysicalAddress{fadt->dsdt}, view), result.power_off);
 }
 
-void parse_mcfg(Bytes table, AcpiInformation& result) {
-    for (std::size_t offset = acpi::mcfg_header_bytes;; offset += sizeof(acpi::McfgEntry)) {
-        const auto entry = read_at<acpi::McfgEntry>(table, offset);
-        if (!entry) return;
-        (void)result.pci_segments.push_back(
-            {PhysicalAddress{entry->address}, entry->segment, entry->first_bus, entry->last_bus});
-    }
-}
-
 void parse_table(Bytes table, PhysicalView view, AcpiInformation& result) {
     const auto header = read_at<acpi::TableHeader>(table, 0);
     if (!header) return;
     const std::string_view signature = signature_of(*header);
     if (signature == "APIC") parse_madt(table, result);
     if (signature == "FACP") parse_fadt(table, view, result);
-    if (signature == "MCFG") parse_mcfg(table, result);
 }
 
 /// RSDT and XSDT differ in the width of their addresses.

@@ -33,7 +33,6 @@ struct AcpiInformation {
     unsigned dropped_processors = 0;
     StaticVector<IoApicDescription, 8> io_apics;
     StaticVector<InterruptOverride, 16> overrides;
-    StaticVector<PciSegment, 8> pci_segments;
     PhysicalAddress local_apic{0xfee0'0000};
     uint16_t pm_timer_port = 0;
     bool pm_timer_32_bits = false;

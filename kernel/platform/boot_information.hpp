@@ -3,7 +3,7 @@
 // processor, constant afterwards.
 #pragma once
 
-#include <array>
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -14,35 +14,19 @@
 
 namespace bulkhead::kernel {
 
-/// Text of bounded length; what is longer is cut.
+/// Copies text into an array, NUL-terminated; what does not fit is cut.
 template <std::size_t Capacity>
-class BoundedText {
-  public:
-    constexpr BoundedText() = default;
-    constexpr explicit BoundedText(std::string_view text)
-        : length_{text.size() < Capacity ? text.size() : Capacity - 1} {
-        for (std::size_t i = 0; i < length_; ++i) characters_[i] = text[i];
-    }
-    constexpr std::string_view view() const { return {characters_.data(), length_}; }
-
-  private:
-    std::size_t length_ = 0;
-    std::array<char, Capacity> characters_{};
-};
+void copy_text(char (&to)[Capacity], std::string_view text) {
+    const std::size_t length = std::min(text.size(), Capacity - 1);
+    for (std::size_t i = 0; i < length; ++i) to[i] = text[i];
+    to[length] = '\0';
+}
 
 /// A file the boot loader loaded; starts on a page. Its first word is its name, the rest its arguments.
 struct BootModule {
     Range physical;
-    BoundedText<sizeof(abi::RootModule::name)> name;
-    BoundedText<sizeof(abi::RootModule::arguments)> arguments;
-};
-
-/// A window through which PCI configuration space is seen (MCFG).
-struct PciSegment {
-    PhysicalAddress address;
-    uint16_t segment;
-    uint8_t first_bus;
-    uint8_t last_bus;
+    char name[sizeof(abi::RootModule::name)] = {};
+    char arguments[sizeof(abi::RootModule::arguments)] = {};
 };
 
 struct BootInformation {
@@ -51,13 +35,14 @@ struct BootInformation {
     StaticVector<Range, max_ranges> memory;   // free RAM in whole pages, largest first
     StaticVector<Range, max_ranges> devices;  // physical addresses that are not RAM, without APICs, largest first
     StaticVector<BootModule, abi::max_root_modules> modules;
-    StaticVector<PciSegment, 8> pci_segments;
     Range kernel_pool;
-    BoundedText<sizeof(abi::RootInformation::command_line)> command_line;
+    char command_line[sizeof(abi::RootInformation::command_line)] = {};
     PhysicalAddress acpi_root_table;  // XSDT or RSDT; 0: none
     uint64_t tsc_hz = 0;
 };
 
-const BootInformation& boot_information();
+/// Where boot ends and the system begins: makes the root task from the boot module named init and runs it, on the
+/// bootstrap processor; the other CPUs go to `cpu_idle_forever` (cpu_setup.hpp) at the same time.
+[[noreturn]] void start_root_task(const BootInformation& information);
 
 }  // namespace bulkhead::kernel

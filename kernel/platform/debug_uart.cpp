@@ -20,7 +20,7 @@ constinit std::atomic<bool> allowed{true};
 
 void wait_for(uint64_t status_mask) {
     for (unsigned i = 0; i < polls; ++i) {
-        if ((port_read8(port + Uart::line_status) & status_mask) == status_mask) return;
+        if ((port_read<uint8_t>(port + Uart::line_status) & status_mask) == status_mask) return;
         cpu_relax();
     }
 }
@@ -28,14 +28,14 @@ void wait_for(uint64_t status_mask) {
 }  // namespace
 
 void DebugUart::initialize() {
-    if (port_read8(port + Uart::line_status) == UINT8_MAX) return;  // nothing decodes the port
-    port_write8(port + Uart::interrupt_enable, 0);
-    port_write8(port + Uart::line_control, Uart::LineControl::DivisorAccess::mask);
-    port_write8(port + Uart::divisor_low, divisor_115200);
-    port_write8(port + Uart::divisor_high, 0);
-    port_write8(port + Uart::line_control, Uart::LineControl::WordLength::make(3));
-    port_write8(port + Uart::fifo_control, Uart::FifoControl::Enable::mask);
-    port_write8(port + Uart::modem_control,
+    if (port_read<uint8_t>(port + Uart::line_status) == UINT8_MAX) return;  // nothing decodes the port
+    port_write<uint8_t>(port + Uart::interrupt_enable, 0);
+    port_write<uint8_t>(port + Uart::line_control, Uart::LineControl::DivisorAccess::mask);
+    port_write<uint8_t>(port + Uart::divisor_low, divisor_115200);
+    port_write<uint8_t>(port + Uart::divisor_high, 0);
+    port_write<uint8_t>(port + Uart::line_control, Uart::LineControl::WordLength::make(3));
+    port_write<uint8_t>(port + Uart::fifo_control, Uart::FifoControl::Enable::mask);
+    port_write<uint8_t>(port + Uart::modem_control,
                 Uart::ModemControl::DataTerminalReady::mask | Uart::ModemControl::RequestToSend::mask);
     present.store(true, std::memory_order_relaxed);
 }
@@ -44,7 +44,7 @@ void DebugUart::write(char character) {
     if (!present.load(std::memory_order_relaxed) || !enabled()) return;
     if (character == '\n') write('\r');
     wait_for(Uart::LineStatus::TransmitHoldingEmpty::mask);
-    port_write8(port + Uart::data, static_cast<uint8_t>(character));
+    port_write<uint8_t>(port + Uart::data, static_cast<uint8_t>(character));
 }
 
 void DebugUart::drain() {

@@ -3,7 +3,6 @@
 // kernel stops writing; a panic writes again. Callers serialise (the log's lock); the panic path does not.
 #pragma once
 
-#include <cstdint>
 
 namespace bulkhead::kernel {
 

@@ -24,8 +24,8 @@ void acpi_power_off() {
     const auto command = [](uint8_t type) {
         return static_cast<uint16_t>(Pm1Control::SleepType::make(type) | Pm1Control::SleepEnable::mask);
     };
-    if (acpi.control_a != 0) port_write16(acpi.control_a, command(acpi.type_a));
-    if (acpi.control_b != 0) port_write16(acpi.control_b, command(acpi.type_b));
+    if (acpi.control_a != 0) port_write<uint16_t>(acpi.control_a, command(acpi.type_a));
+    if (acpi.control_b != 0) port_write<uint16_t>(acpi.control_b, command(acpi.type_b));
 }
 
 }  // namespace
@@ -36,9 +36,9 @@ void system_halt(unsigned status) {
     DebugUart::set_enabled(true);
     log_unlocked("bulkhead: system halted (status {})", status);
     DebugUart::drain();
-    port_write8(qemu_exit_port, static_cast<uint8_t>(status));
+    port_write<uint8_t>(qemu_exit_port, static_cast<uint8_t>(status));
     for (const char character : std::string_view{"Shutdown"})
-        port_write8(bochs_shutdown_port, static_cast<uint8_t>(character));
+        port_write<uint8_t>(bochs_shutdown_port, static_cast<uint8_t>(character));
     acpi_power_off();
     halt_forever();
 }

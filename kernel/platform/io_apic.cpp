@@ -85,11 +85,11 @@ void mask_legacy_controllers() {
     uint8_t vector = Vectors::first_external;
     for (const Pic pic : {Pic{0x20, 1u << 2}, Pic{0xa0, 2}}) {
         const auto data = static_cast<uint16_t>(pic.command + 1);
-        port_write8(pic.command, 0x11);  // ICW1: initialise, ICW4 follows
-        port_write8(data, vector);       // ICW2
-        port_write8(data, pic.cascade);  // ICW3
-        port_write8(data, 0x01);         // ICW4: 8086 mode
-        port_write8(data, UINT8_MAX);    // mask
+        port_write<uint8_t>(pic.command, 0x11);  // ICW1: initialise, ICW4 follows
+        port_write<uint8_t>(data, vector);       // ICW2
+        port_write<uint8_t>(data, pic.cascade);  // ICW3
+        port_write<uint8_t>(data, 0x01);         // ICW4: 8086 mode
+        port_write<uint8_t>(data, UINT8_MAX);    // mask
         vector += 8;
     }
 }
@@ -105,13 +105,6 @@ void IoApics::initialize(const AcpiInformation& acpi) {
         const auto guard = controllers.lock();
         if (guard->apics.push_back(IoApic{registers, description.first_interrupt})) guard->apics.back().mask_all();
     }
-}
-
-InterruptLine IoApics::isa_line(uint8_t irq) {
-    for (const InterruptOverride& o : overrides) {
-        if (o.source == irq) return {o.global_interrupt, o.level, o.active_low};
-    }
-    return {irq, false, false};
 }
 
 InterruptLine IoApics::line(uint32_t global_interrupt) {

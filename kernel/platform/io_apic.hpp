@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
 #include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/platform/acpi.hpp"
@@ -23,8 +22,6 @@ class IoApics {
     /// Masks the 8259s and every pin.
     static void initialize(const AcpiInformation& acpi);
 
-    /// The line of an ISA interrupt, with firmware's overrides applied.
-    static InterruptLine isa_line(uint8_t irq);
     /// The line of a global interrupt: as overridden; else edge and active high below 16 (ISA), level and active low
     /// above (PCI).
     static InterruptLine line(uint32_t global_interrupt);

@@ -107,9 +107,6 @@ void LocalApic::end_of_interrupt() { write(ApicRegister::EndOfInterrupt, 0); }
 void LocalApic::send(const Cpu& target, uint8_t vector) {
     command(target.apic_id, command_word(ApicDelivery::Fixed, vector));
 }
-void LocalApic::send_non_maskable(const Cpu& target) {
-    command(target.apic_id, command_word(ApicDelivery::NonMaskable, 0));
-}
 void LocalApic::send_non_maskable_to_others() {
     if (mode == Mode::None) return;
     command(0, command_word(ApicDelivery::NonMaskable, 0) |

@@ -26,7 +26,6 @@ class LocalApic {
     static void end_of_interrupt();
 
     static void send(const Cpu& target, uint8_t vector);
-    static void send_non_maskable(const Cpu& target);
     /// For panic: does nothing before the APIC is enabled.
     static void send_non_maskable_to_others();
     static void send_init(uint32_t apic_id);

@@ -17,11 +17,9 @@ void parse_module(Bytes tag, MultibootInformation& result) {
     if (!header || header->end <= header->start || !is_aligned(header->start, page_size_bytes)) return;
     const std::string_view text = without_spaces(text_in(tail(tag, sizeof(*header))));
     const std::size_t name_length = std::min(text.find(' '), text.size());
-    std::string_view arguments = text;
-    arguments.remove_prefix(name_length);
-    const BootModule module{.physical = *Range::create(header->start, header->end - header->start),
-                            .name = decltype(BootModule::name){std::string_view{text.data(), name_length}},
-                            .arguments = decltype(BootModule::arguments){without_spaces(arguments)}};
+    BootModule module{.physical = Range::between(header->start, header->end)};
+    copy_text(module.name, {text.data(), name_length});
+    copy_text(module.arguments, without_spaces({text.data() + name_length, text.size() - name_length}));
     if (!result.modules.push_back(module)) ++result.dropped_modules;
 }
 

@@ -39,10 +39,10 @@ uint64_t measure_often(Measure measure) {
 uint64_t measure_by_pm_timer(uint16_t port, bool wide) {
     const uint32_t mask = wide ? UINT32_MAX : UINT32_MAX >> 8;
     constexpr auto span = static_cast<uint32_t>(pm_timer_hz / measure_per_second);
-    const uint32_t start = port_read32(port);
+    const uint32_t start = port_read<uint32_t>(port);
     const uint64_t tsc_start = read_tsc();
     for (unsigned i = 0; i < max_polls; ++i) {
-        const uint32_t passed = (port_read32(port) - start) & mask;
+        const uint32_t passed = (port_read<uint32_t>(port) - start) & mask;
         if (passed >= span) return (read_tsc() - tsc_start) * span / passed;
     }
     return 0;
@@ -54,16 +54,16 @@ uint64_t measure_by_pit() {
     constexpr uint8_t gate = 0x01, speaker = 0x02, output = 0x20;
     constexpr uint8_t channel_2_one_shot = 0xb0;
     constexpr auto count = static_cast<uint16_t>(pit_hz / measure_per_second);
-    const uint8_t old = port_read8(gate_port);
-    port_write8(gate_port, static_cast<uint8_t>((old & ~speaker) | gate));
-    port_write8(command_port, channel_2_one_shot);
-    port_write8(channel_port, static_cast<uint8_t>(count));
-    port_write8(channel_port, static_cast<uint8_t>(count >> 8));
+    const uint8_t old = port_read<uint8_t>(gate_port);
+    port_write<uint8_t>(gate_port, static_cast<uint8_t>((old & ~speaker) | gate));
+    port_write<uint8_t>(command_port, channel_2_one_shot);
+    port_write<uint8_t>(channel_port, static_cast<uint8_t>(count));
+    port_write<uint8_t>(channel_port, static_cast<uint8_t>(count >> 8));
     const uint64_t tsc_start = read_tsc();
     for (unsigned i = 0; i < max_polls; ++i) {
-        if ((port_read8(gate_port) & output) == 0) continue;
+        if ((port_read<uint8_t>(gate_port) & output) == 0) continue;
         const uint64_t ticks = read_tsc() - tsc_start;
-        port_write8(gate_port, old);
+        port_write<uint8_t>(gate_port, old);
         return ticks;
     }
     return 0;
@@ -139,11 +139,6 @@ void timer_set_deadline(uint64_t tsc) {
     const auto ticks =
         static_cast<uint64_t>((static_cast<unsigned __int128>(left) * apic_ticks_per_tsc) >> ratio_shift);
     LocalApic::set_timer_count(static_cast<uint32_t>(std::clamp<uint64_t>(ticks, 1, UINT32_MAX)));
-}
-
-void timer_stop() {
-    if (cpu_features().tsc_deadline) return write_msr(x86::Msr::TscDeadline, 0);
-    LocalApic::set_timer_count(0);
 }
 
 }  // namespace bulkhead::kernel

@@ -21,6 +21,5 @@ void timer_enable();
 /// Raises Vectors::timer on this CPU when the TSC has reached `tsc`, at once if it has. Where the CPU has no
 /// TSC-deadline mode the interrupt may come early: whoever handles it looks at the time and sets the deadline again.
 void timer_set_deadline(uint64_t tsc);
-void timer_stop();
 
 }  // namespace bulkhead::kernel

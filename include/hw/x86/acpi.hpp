@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// ACPI tables the kernel reads: how to find them (RSDP, RSDT, XSDT), the interrupt controllers (MADT), the fixed
-// registers (FADT) and the PCI configuration windows (MCFG). ACPI 6.5, chapter 5; all packed, read by copying.
+// ACPI tables the kernel reads: how to find them (RSDP, RSDT, XSDT), the interrupt controllers (MADT) and the
+// fixed registers (FADT). ACPI 6.5, chapter 5; all packed, read by copying. What nobody here asks for has no name.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/bit_field.hpp"
@@ -11,14 +12,12 @@ namespace bulkhead::x86::acpi {
 
 struct [[gnu::packed]] RootPointer {
     char signature[8];  // "RSD PTR "
-    uint8_t checksum;   // over the first 20 bytes
-    char oem[6];
+    uint8_t unused_08[7];
     uint8_t revision;  // 0: ACPI 1.0, ends behind `rsdt`
     uint32_t rsdt;
     uint32_t length;
     uint64_t xsdt;
-    uint8_t extended_checksum;
-    uint8_t reserved[3];
+    uint8_t unused_32[4];
 };
 static_assert(sizeof(RootPointer) == 36);
 inline constexpr uint64_t old_root_pointer_bytes = 20;
@@ -26,13 +25,7 @@ inline constexpr uint64_t old_root_pointer_bytes = 20;
 struct [[gnu::packed]] TableHeader {
     char signature[4];
     uint32_t length;
-    uint8_t revision;
-    uint8_t checksum;
-    char oem[6];
-    char oem_table[8];
-    uint32_t oem_revision;
-    uint32_t creator;
-    uint32_t creator_revision;
+    uint8_t unused_08[28];
 };
 static_assert(sizeof(TableHeader) == 36);
 
@@ -94,40 +87,19 @@ struct [[gnu::packed]] MadtInterruptOverride {
 /// The part of the FADT that exists since ACPI 1.0.
 struct [[gnu::packed]] Fadt {
     TableHeader header;
-    uint32_t firmware_control;
+    uint32_t unused_36;
     uint32_t dsdt;
-    uint8_t interrupt_model;
-    uint8_t power_profile;
-    uint16_t sci_interrupt;
-    uint32_t smi_command;
-    uint8_t acpi_enable;
-    uint8_t acpi_disable;
-    uint8_t s4bios_request;
-    uint8_t pstate_control;
-    uint32_t pm1a_event;
-    uint32_t pm1b_event;
+    uint8_t unused_44[20];
     uint32_t pm1a_control;
     uint32_t pm1b_control;
-    uint32_t pm2_control;
+    uint32_t unused_72;
     uint32_t pm_timer;
-    uint32_t gpe0;
-    uint32_t gpe1;
-    uint8_t lengths[4];
-    uint8_t rest_of_1_0[20];
+    uint8_t unused_80[32];
     uint32_t flags;
 };
-static_assert(sizeof(Fadt) == 116);
+static_assert(sizeof(Fadt) == 116 && offsetof(Fadt, pm_timer) == 76);
 struct FadtFlags {
     using PmTimer32Bits = Bit<8>;
 };
-
-struct [[gnu::packed]] McfgEntry {
-    uint64_t address;
-    uint16_t segment;
-    uint8_t first_bus;
-    uint8_t last_bus;
-    uint32_t reserved;
-};
-inline constexpr uint64_t mcfg_header_bytes = sizeof(TableHeader) + 8;
 
 }  // namespace bulkhead::x86::acpi

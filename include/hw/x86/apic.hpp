@@ -11,17 +11,12 @@ namespace bulkhead::x86 {
 
 enum class ApicRegister : uint8_t {
     Id = 0x02,
-    Version = 0x03,
     TaskPriority = 0x08,
     EndOfInterrupt = 0x0b,
-    LogicalDestination = 0x0d,
     SpuriousVector = 0x0f,
-    ErrorStatus = 0x28,
     InterruptCommand = 0x30,
     InterruptCommandHigh = 0x31,  // xAPIC only
     TimerEntry = 0x32,
-    ThermalEntry = 0x33,
-    PerformanceEntry = 0x34,
     Lint0Entry = 0x35,
     Lint1Entry = 0x36,
     ErrorEntry = 0x37,

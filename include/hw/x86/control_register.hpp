@@ -14,7 +14,6 @@ struct Cr0 {
     using ExtensionType = Bit<4>;
     using NumericError = Bit<5>;
     using WriteProtect = Bit<16>;
-    using AlignmentMask = Bit<18>;
     using NotWriteThrough = Bit<29>;
     using CacheDisable = Bit<30>;
     using Paging = Bit<31>;
@@ -40,7 +39,6 @@ struct Cr4 {
     using XsaveEnable = Bit<18>;
     using SupervisorExecutionPrevention = Bit<20>;
     using SupervisorAccessPrevention = Bit<21>;
-    using ProtectionKeyEnable = Bit<22>;
 };
 
 struct Efer {
@@ -52,7 +50,6 @@ struct Efer {
 };
 
 struct Rflags {
-    using Carry = Bit<0>;
     using AlwaysOne = Bit<1>;
     using Trap = Bit<8>;
     using InterruptEnable = Bit<9>;

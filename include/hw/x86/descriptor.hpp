@@ -84,26 +84,15 @@ struct [[gnu::packed]] DescriptorTablePointer {
 
 /// Exceptions by vector. SDM vol. 3A, table 6-1.
 enum class Exception : uint8_t {
-    DivideError = 0,
     Debug = 1,
     NonMaskable = 2,
     Breakpoint = 3,
     Overflow = 4,
-    BoundRange = 5,
-    InvalidOpcode = 6,
-    DeviceNotAvailable = 7,
     DoubleFault = 8,
-    InvalidTss = 10,
-    SegmentNotPresent = 11,
-    StackFault = 12,
     GeneralProtection = 13,
     PageFault = 14,
-    FloatingPoint = 16,
     AlignmentCheck = 17,
     MachineCheck = 18,
-    Simd = 19,
-    Virtualization = 20,
-    ControlProtection = 21,
 };
 
 }  // namespace bulkhead::x86

@@ -40,13 +40,7 @@ struct MultibootMemoryMap {
     uint32_t entry_version;
 };
 
-enum class MultibootMemoryType : uint32_t {
-    Available = 1,
-    Reserved = 2,
-    AcpiReclaimable = 3,
-    AcpiNonVolatile = 4,
-    Bad = 5
-};
+enum class MultibootMemoryType : uint32_t { Available = 1, Reserved = 2, AcpiReclaimable = 3, AcpiNonVolatile = 4 };
 
 struct MultibootMemoryEntry {
     uint64_t start;

@@ -22,8 +22,6 @@ struct Uart {
 
     struct FifoControl {
         using Enable = Bit<0>;
-        using ClearReceive = Bit<1>;
-        using ClearTransmit = Bit<2>;
     };
     struct LineControl {
         using WordLength = BitField<0, 2>;  // 3: eight bits
@@ -32,7 +30,6 @@ struct Uart {
     struct ModemControl {
         using DataTerminalReady = Bit<0>;
         using RequestToSend = Bit<1>;
-        using Out2 = Bit<3>;  // lets the interrupt line through
     };
     struct LineStatus {
         using DataReady = Bit<0>;

@@ -48,28 +48,6 @@ boot_entry:
     bt $20, %edx                                        // execute disable
     jnc no_execute_disable
 
-    mov $boot_directories, %edi                         // 2048 pages of 2 MiB
-    mov $PRESENT_WRITE_LARGE, %eax
-    mov $2048, %ecx
-1:  mov %eax, (%edi)
-    movl $0, 4(%edi)
-    add $0x200000, %eax
-    add $8, %edi
-    loop 1b
-
-    mov $(boot_directories + PRESENT_WRITE), %eax
-    mov %eax, boot_low + 0
-    add $0x1000, %eax
-    mov %eax, boot_low + 8
-    add $0x1000, %eax
-    mov %eax, boot_low + 16
-    add $0x1000, %eax
-    mov %eax, boot_low + 24
-    movl $(boot_directories + PRESENT_WRITE), boot_high + 510 * 8
-    movl $(boot_low + PRESENT_WRITE), boot_root + 0
-    movl $(boot_low + PRESENT_WRITE), boot_root + 256 * 8
-    movl $(boot_high + PRESENT_WRITE), boot_root + 511 * 8
-
     mov $boot_root, %eax
     mov %eax, %cr3
     mov $0x20, %eax                                     // CR4.PAE alone
@@ -168,16 +146,30 @@ boot_gdt_pointer:
     .short . - boot_gdt - 1
     .quad boot_gdt
 
-.section .boot.bss, "aw", @nobits
 .balign 4096
 boot_root:
-    .skip 4096
+    .quad boot_low + PRESENT_WRITE
+    .fill 255, 8, 0
+    .quad boot_low + PRESENT_WRITE
+    .fill 254, 8, 0
+    .quad boot_high + PRESENT_WRITE
 boot_low:
-    .skip 4096
+    .irp gib, 0, 1, 2, 3
+    .quad boot_directories + \gib * 4096 + PRESENT_WRITE
+    .endr
+    .fill 508, 8, 0
 boot_high:
-    .skip 4096
-boot_directories:
-    .skip 4 * 4096
+    .fill 510, 8, 0
+    .quad boot_directories + PRESENT_WRITE
+    .quad 0
+boot_directories:                                       // 2048 pages of 2 MiB
+.set address, 0
+.rept 2048
+    .quad address + PRESENT_WRITE_LARGE
+    .set address, address + 0x200000
+.endr
+
+.section .boot.bss, "aw", @nobits
     .skip 256
 boot_stack_end:
 

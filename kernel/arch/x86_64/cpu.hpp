@@ -44,9 +44,6 @@ struct CpuBlock {
     }
 };
 
-/// The stacks the CPU switches to by itself, whatever ran before: IST index minus one.
-enum class InterruptStack : uint8_t { NonMaskable, DoubleFault, MachineCheck, Debug };
-
 /// Global descriptor table; the order suits SYSENTER/SYSEXIT and SYSCALL/SYSRET (SDM vol. 2B, SYSEXIT and SYSRET).
 /// SYSEXIT takes user code and stack from SYSENTER_CS + 32 and + 40, SYSRET from STAR[63:48] + 16 and + 8: with
 /// SYSENTER_CS = 8 and STAR[63:48] = 18h + 3, the user code selector is one, the user stack selector is not.

@@ -26,7 +26,7 @@ void release_other_cpus();
 
 /// Where a started processor comes out in 64-bit mode, on its own stack.
 extern "C" [[noreturn]] void cpu_main(Cpu& cpu);
-/// What a CPU that has been started does once boot is over. Supplied by the scheduler; the default sleeps.
+/// What a CPU that has been started does once boot is over (root_task.cpp).
 [[noreturn]] void cpu_idle_forever(Cpu& cpu);
 
 }  // namespace bulkhead::kernel

@@ -15,11 +15,33 @@ using x86::Cr0, x86::Cr4, x86::Efer;
 
 constinit CpuFeatures features;
 
-x86::CpuidResult extended_leaf(uint32_t leaf) {
-    return cpuid(x86::CpuidAmd::highest_leaf).eax >= leaf ? cpuid(leaf) : x86::CpuidResult{};
-}
-x86::CpuidResult basic_leaf(uint32_t leaf) {
-    return cpuid(x86::CpuidVendor::leaf).eax >= leaf ? cpuid(leaf) : x86::CpuidResult{};
+/// A feature is one bit of a register of a leaf. Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E.
+struct FeatureBit {
+    bool CpuFeatures::*feature;
+    uint32_t leaf;
+    uint32_t x86::CpuidResult::*word;
+    unsigned bit;
+};
+constexpr FeatureBit feature_bits[] = {
+    {&CpuFeatures::vmx, 1, &x86::CpuidResult::ecx, 5},
+    {&CpuFeatures::x2apic, 1, &x86::CpuidResult::ecx, 21},
+    {&CpuFeatures::tsc_deadline, 1, &x86::CpuidResult::ecx, 24},
+    {&CpuFeatures::xsave, 1, &x86::CpuidResult::ecx, 26},
+    {&CpuFeatures::hypervisor, 1, &x86::CpuidResult::ecx, 31},
+    {&CpuFeatures::local_apic, 1, &x86::CpuidResult::edx, 9},
+    {&CpuFeatures::global_pages, 1, &x86::CpuidResult::edx, 13},
+    {&CpuFeatures::fxsave, 1, &x86::CpuidResult::edx, 24},
+    {&CpuFeatures::smep, 7, &x86::CpuidResult::ebx, 7},
+    {&CpuFeatures::smap, 7, &x86::CpuidResult::ebx, 20},
+    {&CpuFeatures::umip, 7, &x86::CpuidResult::ecx, 2},
+    {&CpuFeatures::svm, 0x8000'0001, &x86::CpuidResult::ecx, 2},
+    {&CpuFeatures::pages_1g, 0x8000'0001, &x86::CpuidResult::edx, 26},
+    {&CpuFeatures::rdtscp, 0x8000'0001, &x86::CpuidResult::edx, 27},
+};
+
+/// A leaf, or zeroes if the CPU does not have it. The first leaf of each range names the last.
+x86::CpuidResult leaf_or_nothing(uint32_t leaf) {
+    return cpuid(leaf & x86::CpuidAmd::highest_leaf).eax >= leaf ? cpuid(leaf) : x86::CpuidResult{};
 }
 
 abi::ProcessorVendor detect_vendor() {
@@ -28,53 +50,30 @@ abi::ProcessorVendor detect_vendor() {
     return x86::CpuidVendor::is_amd(r) ? abi::ProcessorVendor::Amd : abi::ProcessorVendor::Unknown;
 }
 
-struct UserAccessPatch {
-    uint8_t* location;
-    uint64_t opcode_end;
-};
-extern "C" const UserAccessPatch user_access_patches_start[], user_access_patches_end[];
+extern "C" uint8_t* const user_access_patches_start[];
+extern "C" uint8_t* const user_access_patches_end[];
 
 }  // namespace
 
 const CpuFeatures& cpu_features() { return features; }
 
 void detect_cpu_features() {
-    const auto basic = cpuid(x86::CpuidFeatures::leaf);
-    const auto more = basic_leaf(x86::CpuidExtendedFeatures::leaf);
-    const auto amd = extended_leaf(x86::CpuidAmd::features_leaf);
-    if (!x86::CpuidFeatures::Edx::Apic::read(basic.edx)) refuse_machine("this CPU has no usable local APIC");
-    if (!x86::CpuidFeatures::Edx::Fxsr::read(basic.edx)) refuse_machine("this CPU has no FXSAVE");
-
     features.vendor = detect_vendor();
-    features.hypervisor = x86::CpuidFeatures::Ecx::Hypervisor::read(basic.ecx);
-    features.global_pages = x86::CpuidFeatures::Edx::GlobalPages::read(basic.edx);
-    features.x2apic = x86::CpuidFeatures::Ecx::X2Apic::read(basic.ecx);
-    features.tsc_deadline = x86::CpuidFeatures::Ecx::TscDeadline::read(basic.ecx);
-    features.xsave = x86::CpuidFeatures::Ecx::Xsave::read(basic.ecx);
-    features.pcid = x86::CpuidFeatures::Ecx::Pcid::read(basic.ecx);
-    features.vmx = x86::CpuidFeatures::Ecx::Vmx::read(basic.ecx);
-    features.smep = x86::CpuidExtendedFeatures::Ebx::Smep::read(more.ebx);
-    features.smap = x86::CpuidExtendedFeatures::Ebx::Smap::read(more.ebx);
-    features.invpcid = x86::CpuidExtendedFeatures::Ebx::Invpcid::read(more.ebx);
-    features.umip = x86::CpuidExtendedFeatures::Ecx::Umip::read(more.ecx);
-    features.protection_keys = x86::CpuidExtendedFeatures::Ecx::ProtectionKeys::read(more.ecx);
-    features.pages_1g = x86::CpuidAmd::FeaturesEdx::Pages1G::read(amd.edx);
-    features.rdtscp = x86::CpuidAmd::FeaturesEdx::Rdtscp::read(amd.edx);
-    features.svm = x86::CpuidAmd::FeaturesEcx::Svm::read(amd.ecx);
-    const auto power = extended_leaf(x86::CpuidAmd::power_leaf);
-    features.invariant_tsc = x86::CpuidAmd::PowerEdx::InvariantTsc::read(power.edx);
-    const auto sizes = extended_leaf(x86::CpuidAmd::address_sizes_leaf);
+    for (const FeatureBit& row : feature_bits) {
+        features.*row.feature = (leaf_or_nothing(row.leaf).*row.word >> row.bit & 1) != 0;
+    }
+    const auto sizes = leaf_or_nothing(x86::CpuidAmd::address_sizes_leaf);
     const auto bits = x86::CpuidAmd::AddressSizesEax::Physical::read(sizes.eax);
     if (bits >= 32 && bits <= 52) features.physical_address_bits = static_cast<uint8_t>(bits);
+    if (!features.local_apic) refuse_machine("this CPU has no usable local APIC");
+    if (!features.fxsave) refuse_machine("this CPU has no FXSAVE");
 }
 
 void patch_user_access() {
+    constexpr uint8_t clac[] = {0x0f, 0x01, 0xca};
     if (!features.smap) return;
-    for (const UserAccessPatch& patch : std::span{user_access_patches_start, user_access_patches_end}) {
-        constexpr uint8_t opcode_start[] = {0x0f, 0x01};
-        patch.location[0] = opcode_start[0];
-        patch.location[1] = opcode_start[1];
-        patch.location[2] = static_cast<uint8_t>(patch.opcode_end);
+    for (uint8_t* location : std::span{user_access_patches_start, user_access_patches_end}) {
+        __builtin_memcpy(location, clac, sizeof clac);
     }
 }
 

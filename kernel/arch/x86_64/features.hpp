@@ -11,19 +11,17 @@ namespace bulkhead::kernel {
 struct CpuFeatures {
     abi::ProcessorVendor vendor = abi::ProcessorVendor::Unknown;
     uint8_t physical_address_bits = 36;
+    bool local_apic = false;
+    bool fxsave = false;
     bool hypervisor = false;  // we run as somebody's guest
     bool global_pages = false;
     bool pages_1g = false;
     bool x2apic = false;
     bool tsc_deadline = false;
-    bool invariant_tsc = false;
     bool xsave = false;
-    bool pcid = false;
-    bool invpcid = false;
     bool smep = false;
     bool smap = false;
     bool umip = false;
-    bool protection_keys = false;
     bool rdtscp = false;
     bool vmx = false;
     bool svm = false;
@@ -33,7 +31,7 @@ const CpuFeatures& cpu_features();
 
 /// Asks the CPU and refuses one that lacks what the kernel cannot do without.
 void detect_cpu_features();
-/// Puts STAC and CLAC where SMAP exists. While the boot tables still allow to write to the text.
+/// Puts CLAC where it is wanted, if there is SMAP. While the boot tables still allow to write to the text.
 void patch_user_access();
 /// CR0, CR4 and EFER of this CPU as the kernel wants them.
 void enable_cpu_features();

@@ -19,10 +19,6 @@ struct FpuControl {
     static constexpr uint64_t xsave_header_bytes = 64;
     /// x87, SSE, AVX, AVX-512, PKRU. Not MPX (gone) and AMX (8 KiB that only its users should pay for).
     static constexpr uint64_t wanted_components = 0x2e7;
-    static constexpr size_t control_word_offset = 0;
-    static constexpr size_t mxcsr_offset = 24;
-    static constexpr uint16_t initial_control_word = 0x37f;
-    static constexpr uint32_t initial_mxcsr = 0x1f80;
 
     struct alignas(64) PerCpu {
         FpuState* loaded = nullptr;
@@ -89,31 +85,6 @@ struct FpuControl {
         PerCpu& cpu = current();
         if (cpu.loaded == state) cpu.loaded = nullptr;
     }
-    static void initialize(FpuState& state) {
-        state.xcr0_ = components;
-        std::byte* area = state.area();
-        __builtin_memset(area, 0, area_bytes);
-        __builtin_memcpy(area + control_word_offset, &initial_control_word, sizeof initial_control_word);
-        __builtin_memcpy(area + mxcsr_offset, &initial_mxcsr, sizeof initial_mxcsr);
-    }
-    static void forget_everywhere(FpuState& state) {
-        if (state.loaded_on_ == Cpu::current().id) {
-            forget(&state);
-        } else if (state.loaded_on_ < max_cpus) {
-            cross_cpu::run_on(state.loaded_on_, forget, &state);
-        }
-    }
-    static bool change_xcr0(FpuState& state, uint64_t value) {
-        PerCpu& cpu = current();
-        if (!cpu_features().xsave) return false;
-        // Tried at once, so that a value the CPU refuses is never kept.
-        const uint64_t before = cpu.xcr0;
-        if (value != before && !write_xcr0_checked(value)) return false;
-        cpu.xcr0 = value;
-        state.xcr0_ = value;
-        if (cpu.loaded != &state) set_xcr0(cpu, before);
-        return true;
-    }
 };
 
 constinit FpuControl::PerCpu FpuControl::cpus[max_cpus]{};
@@ -121,19 +92,41 @@ constinit uint64_t FpuControl::components = 1;
 constinit size_t FpuControl::area_bytes = FpuControl::legacy_area_bytes;
 
 abi::Result<FpuState*> FpuState::create(Domain& payer) {
+    constexpr size_t control_word_offset = 0, mxcsr_offset = 24;
+    constexpr uint16_t initial_control_word = 0x37f;
+    constexpr uint32_t initial_mxcsr = 0x1f80;
     void* memory = TRY(payer.heap().allocate(sizeof(FpuState) + FpuControl::area_bytes));
     FpuState* state = new (memory) FpuState;
-    FpuControl::initialize(*state);
+    state->xcr0_ = FpuControl::components;
+    std::byte* area = state->area();
+    __builtin_memset(area, 0, FpuControl::area_bytes);
+    __builtin_memcpy(area + control_word_offset, &initial_control_word, sizeof initial_control_word);
+    __builtin_memcpy(area + mxcsr_offset, &initial_mxcsr, sizeof initial_mxcsr);
     return state;
 }
 
 void FpuState::destroy(Domain& payer) {
-    FpuControl::forget_everywhere(*this);
+    if (loaded_on_ == Cpu::current().id) {
+        FpuControl::forget(this);
+    } else if (loaded_on_ < max_cpus) {
+        cross_cpu::run_on(loaded_on_, FpuControl::forget, this);
+    }
     payer.heap().free(this, sizeof *this + FpuControl::area_bytes);
 }
 
 void FpuState::follow_cpu() { FpuControl::follow(FpuControl::current(), *this); }
-bool FpuState::set_xcr0(uint64_t value) { return FpuControl::change_xcr0(*this, value); }
+
+bool FpuState::set_xcr0(uint64_t value) {
+    FpuControl::PerCpu& cpu = FpuControl::current();
+    if (!cpu_features().xsave) return false;
+    // Tried at once, so that a value the CPU refuses is never kept.
+    const uint64_t before = cpu.xcr0;
+    if (value != before && !write_xcr0_checked(value)) return false;
+    cpu.xcr0 = value;
+    xcr0_ = value;
+    if (cpu.loaded != this) FpuControl::set_xcr0(cpu, before);
+    return true;
+}
 
 namespace fpu {
 

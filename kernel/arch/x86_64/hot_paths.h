@@ -206,40 +206,19 @@
 
 // From the frame's end (RSP) downwards. The slot of RSP, which VMCS and VMCB hold, is for CR2 on VT-x.
 .macro save_guest_registers with_cr2
-    push %r15
-    push %r14
-    push %r13
-    push %r12
-    push %r11
-    push %r10
-    push %r9
-    push %r8
-    push %rdi
-    push %rsi
-    push %rbp
+    .irp register, r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp
+    push %\register
+    .endr
     .if \with_cr2
     mov %cr2, %rbp                      // MOV changes no flags: those of a failed entry stay
     .endif
-    push %rbp
-    push %rbx
-    push %rdx
-    push %rcx
-    push %rax
+    .irp register, rbp, rbx, rdx, rcx, rax
+    push %\register
+    .endr
 .endm
 
 .macro restore_guest_registers_from_rcx
-    pop %rdx
-    pop %rbx
-    pop %rbp                            // the slot of RSP
-    pop %rbp
-    pop %rsi
-    pop %rdi
-    pop %r8
-    pop %r9
-    pop %r10
-    pop %r11
-    pop %r12
-    pop %r13
-    pop %r14
-    pop %r15
+    .irp register, rdx, rbx, rbp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+    pop %\register                      // the first into RBP is the slot of RSP
+    .endr
 .endm

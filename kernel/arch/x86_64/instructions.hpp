@@ -22,46 +22,43 @@ inline void write_msr(x86::Msr msr, uint64_t value) {
                  : "memory");
 }
 
-/// Names a continuation for a fault (#GP, #PF) at local label 1, right before it; see interrupt.cpp.
-#define FIXUP_1_TO_2                       \
+/// Names a label to go on at after a fault (#GP, #PF) of the instruction at local label 1; see interrupt.cpp.
+#define FIXUP_1_TO(label)                  \
     ".pushsection .fixup_table, \"a\"\n\t" \
-    ".quad 1b, 2f\n\t"                     \
+    ".quad 1b, %l[" #label                 \
+    "]\n\t"                                \
     ".popsection\n\t"
 
 /// False if the CPU refused the register or the value.
 [[nodiscard]] inline bool write_msr_checked(x86::Msr msr, uint64_t value) {
-    uint64_t failed = 1;
-    asm volatile("1: wrmsr\n\t" FIXUP_1_TO_2
-                 "xor %k[failed], %k[failed]\n\t"
-                 "2:\n\t"
-                 : [failed] "+r"(failed)
-                 : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
-                 : "memory", "cc");
-    return failed == 0;
-}
-/// False if the CPU does not have the register.
-[[nodiscard]] inline bool read_msr_checked(x86::Msr msr, uint64_t& value) {
-    uint64_t failed = 1;
-    uint32_t low = 0, high = 0;
-    asm volatile("1: rdmsr\n\t" FIXUP_1_TO_2
-                 "xor %k[failed], %k[failed]\n\t"
-                 "2:\n\t"
-                 : [failed] "+r"(failed), "+a"(low), "+d"(high)
-                 : "c"(msr)
-                 : "memory", "cc");
-    value = uint64_t{high} << 32 | low;
-    return failed == 0;
+    asm goto("1: wrmsr\n\t" FIXUP_1_TO(refused)
+             :
+             : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
+             : "memory"
+             : refused);
+    return true;
+refused:
+    return false;
 }
 /// False if the CPU refused the value: the caller need not know every rule of SDM vol. 1, 13.3.
 [[nodiscard]] inline bool write_xcr0_checked(uint64_t value) {
-    uint64_t failed = 1;
-    asm volatile("1: xsetbv\n\t" FIXUP_1_TO_2
-                 "xor %k[failed], %k[failed]\n\t"
-                 "2:\n\t"
-                 : [failed] "+r"(failed)
-                 : "c"(0), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
-                 : "memory", "cc");
-    return failed == 0;
+    asm goto("1: xsetbv\n\t" FIXUP_1_TO(refused)
+             :
+             : "c"(0), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
+             : "memory"
+             : refused);
+    return true;
+refused:
+    return false;
+}
+/// False if the CPU does not have the register.
+[[nodiscard]] inline bool read_msr_checked(x86::Msr msr, uint64_t& value) {
+    uint32_t low, high;
+    asm goto("1: rdmsr\n\t" FIXUP_1_TO(refused) : "=a"(low), "=d"(high) : "c"(msr) : : refused);
+    value = uint64_t{high} << 32 | low;
+    return true;
+refused:
+    return false;
 }
 inline uint64_t read_xcr0() {
     uint32_t low, high;
@@ -69,40 +66,21 @@ inline uint64_t read_xcr0() {
     return uint64_t{high} << 32 | low;
 }
 
-inline uint64_t read_cr0() {
-    uint64_t value;
-    asm volatile("mov %%cr0, %0" : "=r"(value) : : "memory");
-    return value;
-}
-inline void write_cr0(uint64_t value) { asm volatile("mov %0, %%cr0" : : "r"(value) : "memory"); }
-inline uint64_t read_cr2() {
-    uint64_t value;
-    asm volatile("mov %%cr2, %0" : "=r"(value) : : "memory");
-    return value;
-}
-inline uint64_t read_cr3() {
-    uint64_t value;
-    asm volatile("mov %%cr3, %0" : "=r"(value) : : "memory");
-    return value;
-}
-inline void write_cr3(uint64_t value) { asm volatile("mov %0, %%cr3" : : "r"(value) : "memory"); }
-inline uint64_t read_cr4() {
-    uint64_t value;
-    asm volatile("mov %%cr4, %0" : "=r"(value) : : "memory");
-    return value;
-}
-inline void write_cr4(uint64_t value) { asm volatile("mov %0, %%cr4" : : "r"(value) : "memory"); }
-inline uint64_t read_dr6() {
-    uint64_t value;
-    asm volatile("mov %%dr6, %0" : "=r"(value));
-    return value;
-}
-inline void write_dr6(uint64_t value) { asm volatile("mov %0, %%dr6" : : "r"(value)); }
-inline void write_dr7(uint64_t value) { asm volatile("mov %0, %%dr7" : : "r"(value)); }
-
-inline void invalidate_page(uint64_t address) {
-    asm volatile("invlpg %0" : : "m"(*reinterpret_cast<const char*>(address)) : "memory");
-}
+/// read_NAME and write_NAME of a control or debug register.
+#define REGISTER_ACCESS(name)                                           \
+    inline uint64_t read_##name() {                                     \
+        uint64_t value;                                                 \
+        asm volatile("mov %%" #name ", %0" : "=r"(value) : : "memory"); \
+        return value;                                                   \
+    }                                                                   \
+    inline void write_##name(uint64_t value) { asm volatile("mov %0, %%" #name : : "r"(value) : "memory"); }
+REGISTER_ACCESS(cr0)
+REGISTER_ACCESS(cr2)
+REGISTER_ACCESS(cr3)
+REGISTER_ACCESS(cr4)
+REGISTER_ACCESS(dr6)
+REGISTER_ACCESS(dr7)
+#undef REGISTER_ACCESS
 
 inline x86::CpuidResult cpuid(uint32_t leaf, uint32_t subleaf = 0) {
     x86::CpuidResult r;
@@ -116,29 +94,16 @@ inline uint64_t read_tsc() {
     return uint64_t{high} << 32 | low;
 }
 
-inline uint8_t port_read8(uint16_t port) {
-    uint8_t value;
-    asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port) : "memory");
+/// T is uint8_t, uint16_t or uint32_t: the width of the access.
+template <typename T>
+T port_read(uint16_t port) {
+    T value;
+    asm volatile("in %1, %0" : "=a"(value) : "Nd"(port) : "memory");
     return value;
 }
-inline uint16_t port_read16(uint16_t port) {
-    uint16_t value;
-    asm volatile("inw %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-    return value;
-}
-inline uint32_t port_read32(uint16_t port) {
-    uint32_t value;
-    asm volatile("inl %1, %0" : "=a"(value) : "Nd"(port) : "memory");
-    return value;
-}
-inline void port_write8(uint16_t port, uint8_t value) {
-    asm volatile("outb %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-inline void port_write16(uint16_t port, uint16_t value) {
-    asm volatile("outw %0, %1" : : "a"(value), "Nd"(port) : "memory");
-}
-inline void port_write32(uint16_t port, uint32_t value) {
-    asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
+template <typename T>
+void port_write(uint16_t port, T value) {
+    asm volatile("out %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
 inline void load_gdt(const x86::DescriptorTablePointer& pointer) { asm volatile("lgdt %0" : : "m"(pointer)); }

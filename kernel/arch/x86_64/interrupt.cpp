@@ -8,7 +8,6 @@
 #include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/debug/panic.hpp"
-#include "kernel/platform/local_apic.hpp"
 
 namespace bulkhead::kernel {
 namespace {
@@ -26,20 +25,17 @@ extern "C" const FixupEntry fixup_table_start[], fixup_table_end[];
 
 [[gnu::section(".boot_constants")]] constinit std::array<x86::InterruptGate, vectors> table{};
 
+/// The exceptions with a stack of their own, which the CPU switches to whatever ran before, in the order of the stacks.
+constexpr x86::Exception own_stack[] = {x86::Exception::NonMaskable, x86::Exception::DoubleFault,
+                                        x86::Exception::MachineCheck, x86::Exception::Debug};
+static_assert(std::size(own_stack) == CpuBlock::interrupt_stacks);
+
 /// IST index of a vector, 0 for the ordinary stack.
 constexpr unsigned stack_of(unsigned vector) {
-    switch (static_cast<x86::Exception>(vector)) {
-        case x86::Exception::NonMaskable:
-            return 1 + static_cast<unsigned>(InterruptStack::NonMaskable);
-        case x86::Exception::DoubleFault:
-            return 1 + static_cast<unsigned>(InterruptStack::DoubleFault);
-        case x86::Exception::MachineCheck:
-            return 1 + static_cast<unsigned>(InterruptStack::MachineCheck);
-        case x86::Exception::Debug:
-            return 1 + static_cast<unsigned>(InterruptStack::Debug);
-        default:
-            return 0;
+    for (unsigned index = 0; index < std::size(own_stack); ++index) {
+        if (own_stack[index] == static_cast<x86::Exception>(vector)) return index + 1;
     }
+    return 0;
 }
 
 /// INT3 and INTO are for programs; any other INT n of theirs is #GP.
@@ -71,9 +67,6 @@ void build_interrupt_table() {
 void load_interrupt_table() { load_idt({sizeof(table) - 1, interrupt_table_address()}); }
 uint64_t interrupt_table_address() { return reinterpret_cast<uint64_t>(table.data()); }
 
-[[gnu::weak]] void external_interrupt_in_kernel(uint8_t) { LocalApic::end_of_interrupt(); }
-[[gnu::weak]] void non_maskable_interrupt(RegisterFrame&) {}
-
 extern "C" void interrupt_from_kernel(RegisterFrame& frame) {
     if (frame.vector == Vectors::spurious) return;  // not acknowledged: SDM vol. 3A, 11.9
     if (frame.vector >= Vectors::first_external)
@@ -103,11 +96,6 @@ extern "C" void interrupt_on_own_stack(RegisterFrame& frame) {
             frame);
     }
     stop_if_panicking();
-    non_maskable_interrupt(frame);
-}
-
-extern "C" [[gnu::weak]] void interrupt_from_user(RegisterFrame& frame) {
-    panic_with_frame("interrupt from user space, but there are no threads", frame);
 }
 
 }  // namespace bulkhead::kernel

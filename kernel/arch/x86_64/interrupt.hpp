@@ -14,8 +14,6 @@ struct Vectors {
     static constexpr uint8_t first_external = 0x20;
     static constexpr uint8_t first_device = 0x30;
     static constexpr uint8_t last_device = 0xdf;
-    static constexpr uint8_t first_interprocessor = 0xe0;
-    static constexpr uint8_t last_interprocessor = 0xef;
     static constexpr uint8_t cross_cpu = 0xe0;
     static constexpr uint8_t timer = 0xf0;
     static constexpr uint8_t error = 0xfe;
@@ -29,10 +27,7 @@ void load_interrupt_table();
 /// Where it is, for who must load it by other means (VM exits).
 uint64_t interrupt_table_address();
 
-/// An external interrupt that arrived in ring 0 (in HLT of an idle CPU, or where a scope lets interrupts in).
-/// Supplied by the scheduler; the default acknowledges it.
+/// Serves an external interrupt (interrupt_dispatch.cpp).
 void external_interrupt_in_kernel(uint8_t vector);
-/// An NMI outside a panic. Supplied by whoever sends NMIs; the default ignores it. Takes no lock.
-void non_maskable_interrupt(RegisterFrame& frame);
 
 }  // namespace bulkhead::kernel

@@ -2,11 +2,9 @@
 // What happens to interrupts and to the exceptions of programs. Interrupts that strike in ring 0 (an idle CPU, or
 // between the steps of a long operation) only take note; what follows from them happens when the kernel is left.
 #include "abi/message.hpp"
-#include "hw/x86/control_register.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
-#include "kernel/debug/panic.hpp"
 #include "kernel/object/interrupt.hpp"
 #include "kernel/object/thread.hpp"
 #include "kernel/platform/local_apic.hpp"

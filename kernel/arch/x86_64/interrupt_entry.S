@@ -11,42 +11,19 @@
 
 .section .text.interrupt_entry, "ax"
 
+// Below what the CPU and the stubs push, in the order of RegisterFrame.
 .macro save_registers
-    push %r11
-    push %rcx
-    push %rdx
-    push %rbp
-    push %rax
-    push %rdi
-    push %rsi
-    push %r8
-    push %r9
-    push %r10
-    push %rbx
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    .irp register, r11, rcx, rdx, rbp, rax, rdi, rsi, r8, r9, r10, rbx, r12, r13, r14, r15
+    push %\register
+    .endr
     cld
     user_access_end
 .endm
 
 .macro restore_registers_and_return
-    pop %r15
-    pop %r14
-    pop %r13
-    pop %r12
-    pop %rbx
-    pop %r10
-    pop %r9
-    pop %r8
-    pop %rsi
-    pop %rdi
-    pop %rax
-    pop %rbp
-    pop %rdx
-    pop %rcx
-    pop %r11
+    .irp register, r15, r14, r13, r12, rbx, r10, r9, r8, rsi, rdi, rax, rbp, rdx, rcx, r11
+    pop %\register
+    .endr
     add $16, %rsp                       // vector and error code
     iretq
 .endm

@@ -9,12 +9,7 @@
 
 namespace bulkhead::kernel {
 
-/// First address user programs cannot have; one page below the canonical limit, so that no SYSCALL can be the last
-/// instruction before it (its return address would not be canonical).
-inline constexpr uint64_t user_end = abi::user_address_limit;
-
 inline constexpr uint64_t direct_map_base = 0xffff'8000'0000'0000;  // all RAM but the kernel image: read, write
-inline constexpr uint64_t direct_map_size = uint64_t{1} << 46;
 inline constexpr uint64_t cpu_region_base = 0xffff'c000'0000'0000;         // CPU blocks, see cpu.hpp
 inline constexpr uint64_t task_state_region_base = 0xffff'c100'0000'0000;  // TSS and I/O bitmap of each CPU
 inline constexpr uint64_t device_region_base = 0xffff'd000'0000'0000;      // uncached device registers

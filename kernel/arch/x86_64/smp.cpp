@@ -107,8 +107,4 @@ extern "C" void cpu_main(Cpu& cpu) {
     cpu_idle_forever(cpu);
 }
 
-[[gnu::weak]] void cpu_idle_forever(Cpu&) {
-    for (;;) asm volatile("sti; hlt; cli" : : : "memory");
-}
-
 }  // namespace bulkhead::kernel

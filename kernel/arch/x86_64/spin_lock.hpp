@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <utility>
 
 namespace bulkhead::kernel {
 
@@ -14,9 +13,6 @@ template <typename T>
 class SpinLocked {
   public:
     constexpr SpinLocked() = default;
-    template <typename... Arguments>
-    constexpr explicit SpinLocked(std::in_place_t, Arguments&&... arguments)
-        : data_{std::forward<Arguments>(arguments)...} {}
     SpinLocked(const SpinLocked&) = delete;
     SpinLocked& operator=(const SpinLocked&) = delete;
 

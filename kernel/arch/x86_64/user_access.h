@@ -3,13 +3,11 @@
 // (features.cpp). The kernel never opens user memory, so there is no use of STAC. Intel SDM vol. 2A, CLAC.
 #pragma once
 
-#define USER_ACCESS_OPCODE_END 0xca
-
 // Forbids the kernel to touch user memory, whatever AC was before.
 .macro user_access_end
 771:
     .byte 0x0f, 0x1f, 0x00
     .pushsection .user_access_patches, "a"
-    .quad 771b, USER_ACCESS_OPCODE_END
+    .quad 771b
     .popsection
 .endm

@@ -53,7 +53,6 @@ struct SvmFeatures {
     using NestedPaging = Bit<0>;                  // EDX from here on
     using NextRip = Bit<3>;
     using CleanBits = Bit<5>;
-    using FlushByAsid = Bit<6>;
 };
 
 inline constexpr Msr svm_vm_control = static_cast<Msr>(0xc0010114);

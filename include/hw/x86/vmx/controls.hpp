@@ -103,7 +103,6 @@ struct EptVpidCapability {
     using WriteBack = Bit<14>;
     using Invept = Bit<20>;
     using InveptSingle = Bit<25>;
-    using InveptAll = Bit<26>;
     using Invvpid = Bit<32>;
     using InvvpidSingle = Bit<41>;
 };

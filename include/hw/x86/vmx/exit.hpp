@@ -65,7 +65,6 @@ struct CrQualification {
     enum class Kind : uint8_t { MoveTo, MoveFrom, Clts, Lmsw };
     using Access = BitField<4, 2, Kind>;
     using GeneralRegister = BitField<8, 4, uint8_t>;
-    using LmswSource = BitField<16, 16, uint16_t>;
 };
 
 struct EptQualification {

@@ -37,7 +37,7 @@ TEST(MemoryPlan, TooLittleMemoryGivesNoPlan) {
 
 TEST(MemoryPlan, NothingIsGivenOutTwice) {
     auto m = machine(256 * mib, 1 * gib);
-    (void)m.modules.push_back({.physical = *Range::create(8 * mib, 12345), .name = {}, .arguments = {}});
+    (void)m.modules.push_back({.physical = *Range::create(8 * mib, 12345)});
     const auto plan = plan_memory(m, image, controllers, 40);
     ASSERT_TRUE(plan);
     EXPECT_FALSE(any_overlaps(plan->free, image));

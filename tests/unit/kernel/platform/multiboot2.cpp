@@ -58,16 +58,16 @@ TEST(Multiboot2, ReadsModulesAndTheirText) {
         Loader{}.module(0x20'0000, 0x20'1234, "  init  first second").module(0x30'0000, 0x30'0001, "").end().parse();
     ASSERT_EQ(result.modules.size(), 2u);
     EXPECT_EQ(result.modules[0].physical, *Range::create(0x20'0000, 0x1234));
-    EXPECT_EQ(result.modules[0].name.view(), "init");
-    EXPECT_EQ(result.modules[0].arguments.view(), "first second");
-    EXPECT_EQ(result.modules[1].name.view(), "");
+    EXPECT_EQ(std::string_view{result.modules[0].name}, "init");
+    EXPECT_EQ(std::string_view{result.modules[0].arguments}, "first second");
+    EXPECT_EQ(std::string_view{result.modules[1].name}, "");
 }
 
 TEST(Multiboot2, LongTextIsCut) {
     const auto result =
         Loader{}.module(0x1000, 0x2000, std::string(500, 'n') + ' ' + std::string(500, 'a')).end().parse();
-    EXPECT_EQ(result.modules[0].name.view(), std::string(47, 'n'));
-    EXPECT_EQ(result.modules[0].arguments.view(), std::string(191, 'a'));
+    EXPECT_EQ(std::string_view{result.modules[0].name}, std::string(47, 'n'));
+    EXPECT_EQ(std::string_view{result.modules[0].arguments}, std::string(191, 'a'));
 }
 
 TEST(Multiboot2, SkipsModulesThatCannotBe) {
