@@ -43,8 +43,8 @@ const std::span<const Benchmark>* const tables[] = {
 class Line {
   public:
     template <typename... Arguments>
-    Line& put(runtime::Format<Arguments...> format, const Arguments&... arguments) {
-        runtime::format_to(sink_, runtime::Format<Arguments...>{format}, arguments...);
+    Line& put(Format<Arguments...> format, const Arguments&... arguments) {
+        runtime::format_to(sink_, Format<Arguments...>{format}, arguments...);
         return *this;
     }
     void send() {

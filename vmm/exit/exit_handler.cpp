@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/exit/exit_handler.hpp"
 
+#include "abi/names.hpp"
+
 #include "vmm/vm/layout.hpp"
 #include "vmm/vm/line.hpp"
 
