@@ -43,7 +43,7 @@ class VmxBackend {
     std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index);
     bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value);
 
-    [[noreturn]] void handle_exit(Vcpu& vcpu);
+    [[noreturn]] void handle_exit(Vcpu& vcpu, uint64_t reason);
     [[noreturn]] void handle_failed_entry(Vcpu& vcpu);
 
   private:

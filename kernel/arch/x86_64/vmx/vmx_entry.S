@@ -80,7 +80,8 @@ vmx_exit_entry:                             // after an exit RFLAGS is 2
     movb $1, VCPU_LAUNCHED(%rdi)
     send_cpuid_exit leave_by_sysexit
 
-2:  call vmx_exit
+2:  mov %rax, %rsi                          // the exit reason
+    call vmx_exit
 3:  call vmx_entry_failed
 
 // [[noreturn]] void vmx_enter(GuestFrame& frame, bool launched)

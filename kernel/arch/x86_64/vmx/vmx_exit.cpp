@@ -16,7 +16,7 @@ using namespace vmx;
 using abi::ExitReason;
 using x86::EventInformation, x86::Interruptibility, x86::VmxExit, x86::VmxExitReason;
 
-extern "C" [[noreturn]] void vmx_exit(Vcpu& vcpu) { vmx_backend.handle_exit(vcpu); }
+extern "C" [[noreturn]] void vmx_exit(Vcpu& vcpu, uint64_t reason) { vmx_backend.handle_exit(vcpu, reason); }
 extern "C" [[noreturn]] void vmx_entry_failed(Vcpu& vcpu) { vmx_backend.handle_failed_entry(vcpu); }
 
 void VmxBackend::handle_failed_entry(Vcpu& vcpu) {
@@ -33,9 +33,8 @@ void VmxBackend::note_instruction(Vcpu& vcpu) {
     hardware.rip = read(Field::GuestRip);
 }
 
-void VmxBackend::handle_exit(Vcpu& vcpu) {
+void VmxBackend::handle_exit(Vcpu& vcpu, uint64_t reason) {
     VcpuHardware& hardware = vcpu.hardware();
-    const uint64_t reason = read(Field::ExitReason);
     if (VmxExitReason::EntryFailure::read(reason)) [[unlikely]] {
         const uint64_t qualification = read(Field::Qualification);
         handle_refused_state(vcpu, reason, qualification);
