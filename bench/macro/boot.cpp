@@ -119,14 +119,11 @@ std::string rig_script(const std::vector<Peer>& peers) {
     std::string with;
     for (const auto& [event, key] : kHistograms) with += fmt::format("--with {}{}/hist ", kTracer, event);
     for (const auto& peer : peers) script += fmt::format("boot {} '{}'\n", peer.name, peer.command);
-    const auto for_all = [&](const char* suffix) {
-        for (const auto& [event, key] : kHistograms) script += fmt::format("echo 'hist:keys={}{}' >{}{}/trigger\n", key, suffix, kTracer, event);
-    };
-    for_all("");
+    for (const auto& [event, key] : kHistograms) script += fmt::format("echo 'hist:keys={}' >{}{}/trigger\n", key, kTracer, event);
     for (const auto& peer : peers) {
-        for_all(":clear");
+        script += fmt::format("launch {}-before {} -- echo @counts\n", peer.name, with);
         script += fmt::format("boot {}-exits '{}'\n", peer.name, peer.command);
-        script += fmt::format("launch {}-counts {} -- echo @counts\n", peer.name, with);
+        script += fmt::format("launch {}-after {} -- echo @counts\n", peer.name, with);
     }
     return script + "echo " + std::string(kDone) + "\n";
 }
@@ -135,6 +132,20 @@ std::vector<HistogramRow> histogram(const LaunchLine& line, const std::string& e
     const auto found = line.files.find(kTracer + event + "/hist");
     return found == line.files.end() ? std::vector<HistogramRow>{} : parse_histogram(found->second);
 }
+
+/// The tracer's counters as they were before and after a boot.
+struct TracedBoot {
+    const LaunchLine& before;
+    const LaunchLine& after;
+
+    [[nodiscard]] std::vector<HistogramRow> rows(const std::string& event) const {
+        auto result = histogram(after, event);
+        for (const auto& old : histogram(before, event)) {
+            for (auto& row : result) row.count -= row.keys == old.keys ? old.count : 0;
+        }
+        return result;
+    }
+};
 
 std::uint64_t key_of(const HistogramRow& row, const std::string& name) {
     const auto found = row.keys.find(name);
@@ -152,20 +163,20 @@ void add_to(ExitCounts& counts, const std::string& name, std::uint64_t count) {
 }
 
 /// Ports and MSRs are split into reads and writes, as Bulkhead counts them.
-void read_counts(const LaunchLine& line, Vendor vendor, Boot& boot) {
+void read_counts(const TracedBoot& traced, Vendor vendor, Boot& boot) {
     std::map<std::string, std::uint64_t> split;
-    for (const auto& row : histogram(line, "kvm_pio")) {
+    for (const auto& row : traced.rows("kvm_pio")) {
         split[key_of(row, "rw") != 0 ? "port write" : "port read"] += row.count;
         const auto port = key_of(row, "port");
         if (port >= 0x3f8 && port < 0x400) add_to(boot.details, "console ports", row.count);
     }
-    for (const auto& row : histogram(line, "kvm_msr")) {
+    for (const auto& row : traced.rows("kvm_msr")) {
         split[key_of(row, "write") != 0 ? "msr write" : "msr read"] += row.count;
         const auto index = key_of(row, "ecx");
         if (index == 0x6e0) add_to(boot.details, "TSC-deadline writes", row.count);
         if (index == 0x80b) add_to(boot.details, "EOI writes", row.count);
     }
-    for (const auto& row : histogram(line, "kvm_exit")) {
+    for (const auto& row : traced.rows("kvm_exit")) {
         const auto name = exit_name(vendor, key_of(row, "exit_reason"));
         if (name == "port" || name == "msr") {
             for (const char* direction : {" read", " write"}) add_to(boot.exits, name + direction, split[name + direction]);
@@ -173,7 +184,7 @@ void read_counts(const LaunchLine& line, Vendor vendor, Boot& boot) {
             add_to(boot.exits, name, row.count);
         }
     }
-    for (const auto& row : histogram(line, "kvm_userspace_exit")) add_to(boot.details, "exits to the monitor", row.count);
+    for (const auto& row : traced.rows("kvm_userspace_exit")) add_to(boot.details, "exits to the monitor", row.count);
 }
 
 /// `host_ticks` is when the rig's Linux was ready: peers boot one after the other, and none is to pay for those before.
@@ -192,8 +203,11 @@ Boot read_peer(const LaunchLog& log, const Peer& peer, std::uint64_t host_ticks,
                    {"monitor starts", boot.guest_ticks},
                    {"guest to its shell", boot.shell_ticks}};
     boot.idle_ticks = to_ticks(number_after(shell->text, "idle_ns").value_or(0), khz);
-    const Launch* counted = log.find(peer.name + "-counts");
-    if (const auto* line = counted != nullptr ? counted->find("@counts") : nullptr) read_counts(*line, vendor, boot);
+    const Launch* before = log.find(peer.name + "-before");
+    const Launch* after = log.find(peer.name + "-after");
+    if (before != nullptr && after != nullptr && before->find("@counts") != nullptr && after->find("@counts") != nullptr) {
+        read_counts({*before->find("@counts"), *after->find("@counts")}, vendor, boot);
+    }
     return boot;
 }
 
@@ -249,7 +263,10 @@ BootComparison compare_boots(const tool::Layout& layout, Platform platform, cons
         const Launch* first = log.find(chosen.front().name);
         const std::uint64_t host_ticks = first != nullptr ? first->start_ticks : 0;
         for (const auto& peer : chosen) {
-            attempt([&] { comparison.boots.push_back(read_peer(log, peer, host_ticks, vendor, khz)); });
+            attempt([&] {
+                comparison.boots.push_back(read_peer(log, peer, host_ticks, vendor, khz));
+                if (comparison.boots.back().exits.empty()) throw tool::Error("the exits of " + peer.title + " were not counted");
+            });
         }
     });
     return comparison;
