@@ -73,6 +73,8 @@ class Vcpu final : public ExecutionContext {
     /// The guest can take what it could not take before.
     [[noreturn]] void on_interrupt_window();
     [[noreturn]] void on_nmi_window();
+    /// The next entry judges anew what is pending.
+    void look_for_interrupts() { events_.fetch_or(Event::Interrupt, std::memory_order_relaxed); }
     /// Anything else, with the words its reason has.
     [[noreturn]] void on_other(abi::ExitReason reason, uint64_t first = 0, uint64_t second = 0);
     /// The exit was dealt with in the kernel: on with the guest.

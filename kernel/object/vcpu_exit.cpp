@@ -133,7 +133,7 @@ void Vcpu::on_end_of_interrupt(uint8_t vector) {
 }
 
 void Vcpu::on_interrupt_window() {
-    events_.fetch_or(Event::Interrupt, std::memory_order_relaxed);
+    look_for_interrupts();
     go_on();
 }
 
@@ -162,18 +162,18 @@ void Vcpu::on_msr_write(uint32_t index, uint64_t value) {
         case X2Apic::end_of_interrupt:
             if (value != 0) break;  // #GP, which is the monitor's to inject
             vcpu_backend().skip_instruction(*this);
-            events_.fetch_or(Event::Interrupt, std::memory_order_relaxed);
+            look_for_interrupts();
             if (const auto ended = apic_.end_of_interrupt(); ended && ended->level) on_end_of_interrupt(ended->vector);
             absorbed(ExitReason::MsrWrite);
         case X2Apic::task_priority:
             if (value > UINT8_MAX) break;
             apic_.set_task_priority(static_cast<uint8_t>(value));
-            events_.fetch_or(Event::Interrupt, std::memory_order_relaxed);
+            look_for_interrupts();
             skip_and_go_on(ExitReason::MsrWrite);
         case X2Apic::self_interrupt:
             if (!valid_vector(value)) break;
             apic_.post(static_cast<uint8_t>(value), false);
-            events_.fetch_or(Event::Interrupt, std::memory_order_relaxed);
+            look_for_interrupts();
             skip_and_go_on(ExitReason::MsrWrite);
         case tsc_deadline:
             if ((absorb_ & static_cast<uint32_t>(abi::AbsorbFlag::TscDeadline)) == 0) break;

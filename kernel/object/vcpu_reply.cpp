@@ -67,7 +67,7 @@ void Vcpu::apply(const abi::Registers& reply) {
     if (flags.has(ReplyFlag::SetTimer)) set_timer(reply[Register::R14], reply[Register::R15]);
     if (flags.has(ReplyFlag::ApicChanged)) {
         hardware_.apic_changed = true;
-        events_.fetch_or(Event::Interrupt, std::memory_order_relaxed);
+        look_for_interrupts();
     }
     if (flags.has(ReplyFlag::ParkUntilRecall)) {
         set_phase(Phase::ParkedUntilRecall);

@@ -110,6 +110,7 @@ struct AsmOffsets {
         OFFSET(VCPU_INTERRUPTED, Vcpu, hardware_.interrupted);
         OFFSET(VCPU_INSTRUCTION_LENGTH, Vcpu, hardware_.instruction_length);
         OFFSET(VCPU_INJECTING, Vcpu, hardware_.injecting);
+        OFFSET(VCPU_STEP, Vcpu, hardware_.step);
         OFFSET(VCPU_LAUNCHED, Vcpu, hardware_.launched);
         OFFSET(VCPU_TAG_GENERATION, Vcpu, hardware_.tag_generation);
         OFFSET(VCPU_CONTROL_BLOCK, Vcpu, hardware_.control_block);

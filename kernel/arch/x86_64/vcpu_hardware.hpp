@@ -46,7 +46,7 @@ struct VcpuHardware {
     bool apic_changed = false;    // the monitor changed ISR: the hardware's copy must follow
     bool nmi_blocked = false;     // AMD-V: the guest is in its NMI handler
     bool nmi_waits = false;       // AMD-V: another NMI came meanwhile
-    enum class Step : uint8_t { None, TaskPriority, NmiReturn };
+    enum class Step : uint8_t { None, TaskPriority, NmiReturn, Shadow };
     Step step = Step::None;       // AMD-V: one instruction is executed and then looked at
     uint16_t tag = 0;             // VPID; ASID
     uint64_t tag_generation = 0;  // AMD-V: when the ASID was handed out

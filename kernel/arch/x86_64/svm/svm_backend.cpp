@@ -161,6 +161,14 @@ void SvmBackend::begin_step(Vcpu& vcpu, VcpuHardware::Step kind) {
     vmcb_of(vcpu).rflags |= Rflags::Trap::mask;
 }
 
+/// Something else looks after the instruction behind STI, or somebody wants to see the state.
+void SvmBackend::drop_shadow_step(Vcpu& vcpu) {
+    if (vcpu.hardware().step != VcpuHardware::Step::Shadow) return;
+    vcpu.hardware().step = VcpuHardware::Step::None;
+    vmcb_of(vcpu).rflags &= ~Rflags::Trap::mask;
+    vcpu.look_for_interrupts();
+}
+
 /// The #DB behind that instruction.
 void SvmBackend::end_step(Vcpu& vcpu) {
     Vmcb& vmcb = vmcb_of(vcpu);
@@ -169,7 +177,7 @@ void SvmBackend::end_step(Vcpu& vcpu) {
     vcpu.hardware().step = VcpuHardware::Step::None;
     vmcb.dr6 &= ~single_step;
     vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::DebugRegisters::mask);
-    if (kind == VcpuHardware::Step::TaskPriority) {
+    if (kind != VcpuHardware::Step::NmiReturn) {
         vmcb.rflags &= ~Rflags::Trap::mask;
         vcpu.on_interrupt_window();
     }
@@ -182,6 +190,15 @@ void SvmBackend::deliver_interrupts(Vcpu& vcpu) {
     const auto vector = vcpu.apic().deliverable();
     if (!vector) {
         if (vcpu.apic().held_by_task_priority()) watch_task_priority(vcpu);
+        return;
+    }
+    // A turn that ended behind STI: QEMU's VMRUN forgets the shadow, and an interrupt between STI and HLT is one that
+    // the guest sleeps over.
+    Vmcb& vmcb = vmcb_of(vcpu);
+    const bool behind_sti = (vmcb.interrupt_shadow & 1) != 0 && Rflags::InterruptEnable::read(vmcb.rflags);
+    if (vcpu.hardware().step == VcpuHardware::Step::Shadow) return;
+    if (behind_sti && !Rflags::Trap::read(vmcb.rflags) && vcpu.hardware().step == VcpuHardware::Step::None) {
+        begin_step(vcpu, VcpuHardware::Step::Shadow);
         return;
     }
     if (vcpu.hardware().injecting || !interrupts_enabled(vcpu)) {
@@ -205,6 +222,7 @@ void SvmBackend::note_position(Vcpu& vcpu) {
 }
 
 void SvmBackend::begin_state_access(Vcpu& vcpu, uint32_t groups) {
+    drop_shadow_step(vcpu);
     SvmCpu& cpu = SvmCpu::current();
     constexpr uint32_t debug = static_cast<uint32_t>(abi::VcpuStateGroup::DebugRegisters);
     if ((groups & debug) != 0) {

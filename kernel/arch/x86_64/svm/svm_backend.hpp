@@ -52,6 +52,7 @@ class SvmBackend {
     void drop_window(Vcpu& vcpu);
     void begin_step(Vcpu& vcpu, VcpuHardware::Step kind);
     [[noreturn]] void end_step(Vcpu& vcpu);
+    void drop_shadow_step(Vcpu& vcpu);
     void note_instruction(Vcpu& vcpu, uint8_t length);
     void inject_interrupted_event(Vcpu& vcpu);
     void take_task_priority(Vcpu& vcpu);

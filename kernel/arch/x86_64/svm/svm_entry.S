@@ -49,6 +49,8 @@ svm_enter_loaded:                           // RDI is the frame, RAX the VMCB
     jne 2f
     cmpb $0, VCPU_INJECTING(%rdi)
     jne 2f
+    cmpb $0, VCPU_STEP(%rdi)
+    jne 2f
     cmpl $0, VMCB_EXIT_EVENT(%rbx)          // interrupted the delivery of an event
     jl 2f
     mov VCPU_STATE_PAGE(%rdi), %rax         // MOV CR8 changed the VMCB's copy of TPR

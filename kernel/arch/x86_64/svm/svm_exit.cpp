@@ -56,6 +56,11 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
     if (EventInformation::Valid::read(vmcb.exit_event)) [[unlikely]] inject_interrupted_event(vcpu);
     // -1 has 32 or 64 bits, depending on the CPU.
     const auto reason = static_cast<int32_t>(vmcb.exit_code) < 0 ? SvmExit::Invalid : static_cast<SvmExit>(vmcb.exit_code);
+    // The instruction behind STI exits by itself: it needs no single step any more.
+    constexpr auto debug = static_cast<uint64_t>(SvmExit::Exception0) + static_cast<uint64_t>(x86::Exception::Debug);
+    const bool from_outside = reason >= SvmExit::Interrupt && reason <= SvmExit::Smi;
+    if (hardware.step == VcpuHardware::Step::Shadow && !from_outside && vmcb.exit_code != debug) [[unlikely]]
+        drop_shadow_step(vcpu);
     switch (reason) {
         case SvmExit::Interrupt:
         case SvmExit::Nmi:
