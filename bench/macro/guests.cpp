@@ -100,7 +100,7 @@ std::string guests_markdown(const std::vector<GuestsMeasurement>& measurements) 
     std::string text;
     for (const auto& measurement : measurements) {
         text += fmt::format("## {}\n\n", to_string(measurement.platform));
-        for (const auto& problem : measurement.problems) text += fmt::format("Not complete: {}\n\n", problem);
+        for (const auto& problem : measurement.problems) text += fmt::format("Not complete: {}\n\n", problem.substr(0, problem.find("; log: ")));
         if (measurement.memory.empty()) continue;
         text += fmt::format("{} guests of {} MiB were started, {} reached their shell.\n\n", measurement.started,
                             measurement.guest_ram_kib >> 10, measurement.reached_shell);

@@ -163,7 +163,7 @@ std::string hosting_markdown(const std::vector<HostingComparison>& comparisons) 
     std::string text;
     for (const auto& comparison : comparisons) {
         text += fmt::format("## {}\n\n", to_string(comparison.platform));
-        for (const auto& problem : comparison.problems) text += fmt::format("Not complete: {}\n\n", problem);
+        for (const auto& problem : comparison.problems) text += fmt::format("Not complete: {}\n\n", problem.substr(0, problem.find("; log: ")));
         if (comparison.loops.empty()) continue;
         std::vector<std::string> header{"exits below, per round"};
         std::map<std::string, double> largest;

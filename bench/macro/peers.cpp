@@ -147,7 +147,7 @@ std::string peers_markdown(const std::vector<PeerComparison>& comparisons) {
     std::string text;
     for (const auto& comparison : comparisons) {
         text += fmt::format("## {}\n\n", to_string(comparison.platform));
-        for (const auto& problem : comparison.problems) text += fmt::format("Not complete: {}\n\n", problem);
+        for (const auto& problem : comparison.problems) text += fmt::format("Not complete: {}\n\n", problem.substr(0, problem.find("; log: ")));
         MarkdownTable table({"instructions, the least of all rounds", "Bulkhead", "Linux, KVM here", "NOVA 24.08 *", "Hedron 13.2 *",
                              "seL4 16 *", "Fiasco 2026 *", "Linux 6.1, KVM *"});
         for (const auto& row : rows()) {

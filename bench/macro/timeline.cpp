@@ -85,7 +85,7 @@ std::string boot_markdown(const std::vector<BootComparison>& comparisons) {
     std::string text;
     for (const auto& comparison : comparisons) {
         text += fmt::format("## {}\n\n", to_string(comparison.platform));
-        for (const auto& problem : comparison.problems) text += fmt::format("Not complete: {}\n\n", problem);
+        for (const auto& problem : comparison.problems) text += fmt::format("Not complete: {}\n\n", problem.substr(0, problem.find("; log: ")));
         if (comparison.boots.empty()) continue;
         text += instructions_table(comparison) + "\n" + stages_table(comparison) + "\n";
         text += counts_table(comparison, "exits by reason", &Boot::exits, true) + "\n";
