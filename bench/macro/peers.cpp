@@ -5,6 +5,7 @@
 
 #include "bench/macro/launch_log.hpp"
 #include "bench/macro/rig_run.hpp"
+#include "tools/bulkhead/bench_guard.hpp"
 #include "tools/bulkhead/system.hpp"
 #include "tools/console/frame.hpp"
 #include "tools/console/run_log.hpp"
@@ -29,24 +30,24 @@ struct Row {
 /// Published: measured elsewhere under QEMU TCG with -icount (one CPU, EPYC model), as the project was given them.
 const std::vector<Row>& rows() {
     static const std::vector<Row> all{
-        {"null call", "null call", {"getppid"}, {"60", "111", "251", "89", "323"}},
-        {"call and reply, one domain, 4 words", "call and reply, one domain, 4 words",
+        {"null call", "null_call", {"getppid"}, {"60", "111", "251", "89", "323"}},
+        {"call and reply, one domain, 4 words", "call/one_domain/words:4",
          {"futex: round trip, two threads"}, {"260-290", "509-550", "450-492", "1,047", "8,609"}},
-        {"call and reply, two domains, 4 words", "call and reply, two domains, 4 words",
+        {"call and reply, two domains, 4 words", "call/two_domains/words:4",
          {"pipe: round trip, two processes, 32 bytes", "eventfd: round trip, two processes",
           "Unix socket: round trip, two processes, 32 bytes"},
          {"310", "620", "496", "1,067-1,227", "10,288 (pipe), 8,398 (eventfd)"}},
-        {"the same, 64 words", "call and reply, two domains, 64 words", {"pipe: round trip, two processes, 512 bytes"},
+        {"the same, 64 words", "call/two_domains/words:64", {"pipe: round trip, two processes, 512 bytes"},
          {"910", "1,220", "2,258", "1,193-1,353", "10,568 (pipe)"}},
-        {"signal, nobody waits", "signal, nobody waits", {"eventfd: signal, nobody waits"},
+        {"signal, nobody waits", "notification/signal", {"eventfd: signal, nobody waits"},
          {"143", "174", "374", "184", "725"}},
-        {"wait, already signalled", "wait, already signalled", {"eventfd: wait, already signalled"},
+        {"wait, already signalled", "notification/wait", {"eventfd: wait, already signalled"},
          {"147", "163", "263", "203", "860"}},
-        {"CPUID exit and back", "CPUID exit to the monitor and back", {"CPUID exit, in the kernel"},
+        {"CPUID exit and back", "vm/cpuid", {"CPUID exit, in the kernel"},
          {"547 VT-x, 472 AMD-V", "946 VT-x", "624 VT-x", "-", "957 VT-x, 2,377 AMD-V, in the kernel"}},
-        {"port write to the monitor and back", "port exit", {"port write to the monitor"},
+        {"port write to the monitor and back", "vm/port_write", {"port write to the monitor"},
          {"-", "-", "-", "-", "3,044 VT-x, 2,828 AMD-V"}},
-        {"MMIO write to the monitor and back", "", {"MMIO write to the monitor"},
+        {"MMIO write to the monitor and back", "vm/mmio_write", {"MMIO write to the monitor"},
          {"-", "-", "-", "-", "5,463 VT-x, 4,858 AMD-V"}},
         {"doorbell, kernel only", "", {"doorbell by port, in the kernel", "doorbell by MMIO, in the kernel"},
          {"-", "-", "-", "-", "1,110 MMIO, 1,209 port VT-x; 1,331 port AMD-V"}},
@@ -67,18 +68,16 @@ void collect(const std::string& line, std::vector<PeerFigure>& into) {
     if (auto figure = parse_peer_figure(line); figure && find(into, figure->name) == nullptr) into.push_back(std::move(*figure));
 }
 
-/// One program of Bulkhead's on the machine itself.
-void run_own(const tool::Layout& layout, Platform platform, const std::string& program, std::vector<PeerFigure>& figures) {
-    tool::SystemRequest request;
-    request.platform = platform;
-    request.counted = true;
-    tool::LineSplitter lines([&](std::string_view line) { collect(std::string(line), figures); });
+/// Bulkhead's own benchmarks (bench/micro), those the guard counts.
+void run_own(const tool::Layout& layout, Platform platform, std::vector<PeerFigure>& figures) {
     const auto limit = std::chrono::seconds(static_cast<unsigned>(kSeconds * tool::slowness(platform)));
-    const auto result = tool::run_program(layout, program, request, tool::new_log_name(layout.logs(), program), limit,
-                                          [&](std::string_view text) { lines.feed(text); });
-    lines.finish();
-    if (!result.problem.empty()) throw tool::Error(program + ": " + result.problem);
-    if (result.status != 0) throw tool::Error(fmt::format("{} ended with status {}", program, result.status));
+    tool::BenchTarget target(layout, {.platform = platform, .limit = limit, .log = tool::new_log_name(layout.logs(), "bench")});
+    std::vector<std::string> errors;
+    for (const auto& [name, count] : tool::count_guarded(target, errors)) {
+        const auto least = static_cast<std::uint64_t>(count + 0.5);
+        figures.push_back({.name = name, .least = least, .median = least, .rounds = 1});
+    }
+    for (const auto& error : errors) throw tool::Error(error);
 }
 
 void run_linux(const tool::Layout& layout, Platform platform, PeerComparison& comparison, const Progress& progress) {
@@ -134,10 +133,8 @@ PeerComparison compare_peers(const tool::Layout& layout, Platform platform, cons
             comparison.problems.emplace_back(error.what());
         }
     };
-    for (const char* program : {"test-cost", "bench-hosting"}) {
-        progress(fmt::format("running {}", program));
-        attempt([&] { run_own(layout, platform, program, comparison.bulkhead); });
-    }
+    progress("running Bulkhead's benchmarks");
+    attempt([&] { run_own(layout, platform, comparison.bulkhead); });
     progress("running Linux's programs");
     attempt([&] { run_linux(layout, platform, comparison, progress); });
     return comparison;
