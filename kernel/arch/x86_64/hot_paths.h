@@ -45,32 +45,51 @@
 771:
 .endm
 
+// The object of the capability word in \word becomes \entry, unless the word is stale. \word and \scratch are lost.
+.macro find_object word, entry, scratch, stale
+    mov \word, \scratch
+    and $CAPABILITY_INDEX_MASK, \scratch
+    mov object_table_entries, \entry
+    mov (\entry, \scratch, 8), \entry       // the entry: of the same generation?
+    shr $CAPABILITY_GENERATION_SHIFT, \word
+    shl $ENTRY_GENERATION_SHIFT, \word
+    xor \entry, \word
+    shr $ENTRY_GENERATION_SHIFT, \word
+    jnz \stale
+    shl $ENTRY_POINTER_LEFT, \entry
+    sar $ENTRY_POINTER_RIGHT, \entry
+.endm
+
+// Links: \caller waits for \handler, which runs on its time.
+.macro begin_call caller, handler, scratch
+    movb $STATE_IN_CALL, CONTEXT_STATE(\caller)
+    mov \handler, CONTEXT_CALLEE(\caller)
+    mov \caller, CONTEXT_CALLER(\handler)
+    mov CONTEXT_DONATED(\caller), \scratch
+    mov \scratch, CONTEXT_DONATED(\handler)
+    movb $STATE_READY, CONTEXT_STATE(\handler)
+.endm
+
+// The handler in R11 is idle again, its caller in RCX ready. RDI becomes 0.
+.macro end_call
+    movb $STATE_IDLE, CONTEXT_STATE(%r11)
+    movb $STATE_READY, CONTEXT_STATE(%rcx)
+    xor %edi, %edi
+    mov %rdi, CONTEXT_CALLER(%r11)
+    mov %rdi, CONTEXT_DONATED(%r11)
+.endm
+
 // The running vCPU in RDI calls the handler of its portal, whose capability word was checked when it was bound. Then RDI
 // is the badge, RCX the handler's stack, RDX its entry. Changes RAX and RBX too.
 .macro call_monitor slow
     mov VCPU_PORTAL_WORD(%rdi), %rcx
-    mov %ecx, %eax
-    and $CAPABILITY_INDEX_MASK, %eax
-    mov object_table_entries, %rdx
-    mov (%rdx, %rax, 8), %rdx               // the entry: of the same generation?
-    shr $CAPABILITY_GENERATION_SHIFT, %rcx
-    shl $ENTRY_GENERATION_SHIFT, %rcx
-    xor %rdx, %rcx
-    shr $ENTRY_GENERATION_SHIFT, %rcx
-    jnz \slow
-    shl $ENTRY_POINTER_LEFT, %rdx
-    sar $ENTRY_POINTER_RIGHT, %rdx          // the portal
+    find_object %rcx, %rdx, %rax, \slow     // the portal
     mov PORTAL_HANDLER(%rdx), %rbx
     mov CONTEXT_FLAGS(%rbx), %rcx           // flags, state and CPU at once: idle, here, nothing unusual?
     cmp CPU(CPU_IDLE_HANDLER), %rcx
     jne \slow
 
-    movb $STATE_IN_CALL, CONTEXT_STATE(%rdi)
-    mov %rbx, CONTEXT_CALLEE(%rdi)
-    mov %rdi, CONTEXT_CALLER(%rbx)
-    mov CONTEXT_DONATED(%rdi), %rcx
-    mov %rcx, CONTEXT_DONATED(%rbx)
-    movb $STATE_READY, CONTEXT_STATE(%rbx)
+    begin_call %rdi, %rbx, %rcx
     switch_context CPU(CPU_LOADED_ROOT), %rbx, %rcx, %rax
     mov PORTAL_BADGE(%rdx), %rdi
     mov THREAD_STACK(%rbx), %rcx
@@ -168,11 +187,7 @@
 
 // The handler is idle again, the vCPU in RCX runs. RDI becomes 0, RDX where the guest goes on.
 .macro finish_exit
-    movb $STATE_IDLE, CONTEXT_STATE(%r11)
-    movb $STATE_READY, CONTEXT_STATE(%rcx)
-    xor %edi, %edi
-    mov %rdi, CONTEXT_CALLER(%r11)
-    mov %rdi, CONTEXT_DONATED(%r11)
+    end_call
     mov %rcx, CPU(CPU_RUNNING)
     movb $VCPU_RUNNING, VCPU_PHASE(%rcx)
     movzbl VCPU_INSTRUCTION_LENGTH(%rcx), %edx
@@ -205,14 +220,8 @@
 .endm
 
 // From the frame's end (RSP) downwards. The slot of RSP, which VMCS and VMCB hold, is for CR2 on VT-x.
-.macro save_guest_registers with_cr2
-    .irp register, r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp
-    push %\register
-    .endr
-    .if \with_cr2
-    mov %cr2, %rbp                      // MOV changes no flags: those of a failed entry stay
-    .endif
-    .irp register, rbp, rbx, rdx, rcx, rax
+.macro save_guest_registers
+    .irp register, r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbp, rbx, rdx, rcx, rax
     push %\register
     .endr
 .endm

@@ -70,29 +70,13 @@ stub_amd_end:
     and $CAPABILITY_CALLABLE_MASK, %ebp
     cmp $CAPABILITY_CALLABLE, %ebp
     jne system_call_saved_stack
-    mov %r11d, %ebp
-    and $CAPABILITY_INDEX_MASK, %ebp
-    shl $3, %ebp
-    add object_table_entries, %rbp
-    mov (%rbp), %rbp                        // the entry: of the same generation?
-    shr $CAPABILITY_GENERATION_SHIFT, %r11
-    shl $ENTRY_GENERATION_SHIFT, %r11
-    xor %rbp, %r11
-    shr $ENTRY_GENERATION_SHIFT, %r11
-    jnz system_call_saved_stack
-    shl $ENTRY_POINTER_LEFT, %rbp
-    sar $ENTRY_POINTER_RIGHT, %rbp          // the portal
+    find_object %r11, %rbp, %rdx, system_call_saved_stack    // the portal
     mov PORTAL_HANDLER(%rbp), %r11
     mov CONTEXT_FLAGS(%r11), %rdx           // flags, state and CPU at once: idle, here, nothing unusual?
     cmp CPU(CPU_IDLE_HANDLER), %rdx
     jne system_call_saved_stack
 
-    movb $STATE_IN_CALL, CONTEXT_STATE(%rcx)
-    mov %r11, CONTEXT_CALLEE(%rcx)
-    mov %rcx, CONTEXT_CALLER(%r11)
-    mov CONTEXT_DONATED(%rcx), %rdi
-    mov %rdi, CONTEXT_DONATED(%r11)
-    movb $STATE_READY, CONTEXT_STATE(%r11)
+    begin_call %rcx, %r11, %rdi
     switch_context CONTEXT_ROOT(%rcx), %r11, %rdx, %rdi
     .if \words
     copy_words %rcx, %r11
@@ -117,11 +101,7 @@ stub_amd_end:
     cmp CPU(CPU_RUNNING_ON), %rbp
     jne system_call_common
 
-    movb $STATE_IDLE, CONTEXT_STATE(%r11)
-    movb $STATE_READY, CONTEXT_STATE(%rcx)
-    xor %edi, %edi
-    mov %rdi, CONTEXT_CALLER(%r11)
-    mov %rdi, CONTEXT_DONATED(%r11)
+    end_call
     switch_context CONTEXT_ROOT(%r11), %rcx, %rdx, %rbp
     .if \words
     mov %rcx, %rbp
@@ -159,11 +139,7 @@ stub_amd_end:
 .balign 16
 .global reply_to_vcpu_slowly
 reply_to_vcpu_slowly:
-    movb $STATE_IDLE, CONTEXT_STATE(%r11)
-    movb $STATE_READY, CONTEXT_STATE(%rcx)
-    xor %edi, %edi
-    mov %rdi, CONTEXT_CALLER(%r11)
-    mov %rdi, CONTEXT_DONATED(%r11)
+    end_call
     mov %rcx, CPU(CPU_RUNNING)
     dec %rax                                // the label stays, Reply becomes Ok
     push %rdi                               // an abi::Registers on the stack, which stays aligned

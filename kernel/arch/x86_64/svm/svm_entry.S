@@ -38,7 +38,7 @@ svm_enter_loaded:                           // RDI is the frame, RAX the VMCB
     restore_guest_registers_from_rcx
     vmrun
     cli
-    save_guest_registers 0
+    save_guest_registers
     lea -VCPU_FRAME(%rsp), %rdi
     mov GUEST_FRAME_STACK(%rsp), %rsp
     xor %ebp, %ebp

@@ -9,6 +9,12 @@
     vmread %rax, \to
 .endm
 
+// Behind the last test of an entry's flags: MOV from CR2 leaves them undefined (SDM vol. 2B, MOV).
+.macro save_cr2
+    mov %cr2, %rax
+    mov %rax, (VCPU_FRAME + GUEST_CR2)(%rdi)
+.endm
+
 .section .text.vmx_entry, "ax"
 
 // The reply to a guest's exit, from syscall_entry.S.
@@ -35,35 +41,28 @@ reply_to_vmx_guest:
     mov %rdi, CPU(CPU_GS_BASE)
     movb $1, CPU(CPU_TASK_REGISTER_CUT)
     lea VCPU_FRAME(%rcx), %rdi
-    test %rdi, %rdi                         // no ZF: launched
 
-vmx_enter_launched:                         // RDI is the frame, ZF says that it is the first time
+vmx_resume_guest:                           // RDI is the frame
     mov GUEST_CR2(%rdi), %rax
     mov %cr2, %rcx
-    mov %rdi, %rsp                          // MOV and POP leave the flags alone
-    jz 2f
     cmp %rax, %rcx
     je 1f
     mov %rax, %cr2
-1:  pop %rax
-    pop %rcx
-    restore_guest_registers_from_rcx
-    vmresume
-    jmp vmx_exit_entry                      // failed, with CF or ZF set
-2:  mov %rax, %cr2
+1:  mov %rdi, %rsp
     pop %rax
     pop %rcx
     restore_guest_registers_from_rcx
-    vmlaunch
+    vmresume                                // failed, with CF or ZF set, if it goes on
 
 .balign 64
 .global vmx_exit_entry
 vmx_exit_entry:                             // after an exit RFLAGS is 2
-    save_guest_registers 1
+    save_guest_registers
     lea -VCPU_FRAME(%rsp), %rdi
     mov GUEST_FRAME_STACK(%rsp), %rsp
     mov $0, %ebp
     jbe 3f
+    save_cr2
     read_field VMCS_EXIT_REASON, %rax
     cmp $VMX_EXIT_CPUID, %rax
     jne 2f
@@ -82,12 +81,21 @@ vmx_exit_entry:                             // after an exit RFLAGS is 2
 
 2:  mov %rax, %rsi                          // the exit reason
     call vmx_exit
-3:  call vmx_entry_failed
+3:  save_cr2
+    call vmx_entry_failed
 
 // [[noreturn]] void vmx_enter(GuestFrame& frame, bool launched)
 .global vmx_enter
 vmx_enter:
     test %sil, %sil
-    jmp vmx_enter_launched
+    jnz vmx_resume_guest
+    mov GUEST_CR2(%rdi), %rax
+    mov %rax, %cr2
+    mov %rdi, %rsp
+    pop %rax
+    pop %rcx
+    restore_guest_registers_from_rcx
+    vmlaunch
+    jmp vmx_exit_entry                      // likewise
 
 .section .note.GNU-stack, "", @progbits
