@@ -3,7 +3,15 @@
 #include <cstdio>
 
 #include "tools/bulkhead/commands.hpp"
+#include "tools/console/session.hpp"
 #include "tools/machine/error.hpp"
+
+namespace {
+
+/// What says that the tool itself failed: of `run`, whose status is otherwise the guest's, a number of its own.
+int failure_status(const CLI::App& app) { return app.got_subcommand("run") ? bulkhead::tool::kRunFailed : 1; }
+
+}  // namespace
 
 int main(int argc, char** argv) {
     using namespace bulkhead::tool;
@@ -22,9 +30,9 @@ int main(int argc, char** argv) {
         app.parse(argc, argv);
         return action();
     } catch (const CLI::ParseError& error) {
-        return app.exit(error);
+        return app.exit(error) == 0 ? 0 : failure_status(app);  // --help comes this way too
     } catch (const std::exception& error) {
         std::fprintf(stderr, "bulkhead: %s\n", error.what());
-        return 1;
+        return failure_status(app);
     }
 }
