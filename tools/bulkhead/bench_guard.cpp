@@ -18,6 +18,8 @@ using Json = nlohmann::json;
 
 constexpr double kRelativeTolerance = 0.02;
 constexpr double kAbsoluteTolerance = 3;
+/// The counter that is held to its baseline as the count itself is: kernel memory of one object (bench/micro/object.cpp).
+constexpr std::string_view kMemoryCounter = "kernel_bytes";
 
 std::string row(const std::string& name, double before, double now) {
     return fmt::format("{:<44} {:>10} -> {:>10}  ({:+.1f} %)", name, format_figure(before), format_figure(now),
@@ -87,6 +89,10 @@ BenchCounts count_guarded(BenchTarget& target, std::vector<std::string>& errors)
             if (const auto* result = std::get_if<BenchResult>(&outcome)) {
                 const double count = static_cast<double>(result->ticks) / static_cast<double>(result->operations);
                 counts[item.run_name(value)] = std::round(count * 100) / 100;
+                for (const auto& [name, sum] : result->counters) {
+                    if (name != kMemoryCounter) continue;
+                    counts[item.run_name(value) + "/" + name] = static_cast<double>(sum) / static_cast<double>(result->operations);
+                }
             } else if (const auto* skip = std::get_if<BenchSkip>(&outcome)) {
                 errors.push_back(fmt::format("{}: skipped: {}", item.run_name(value), skip->reason));
             } else {
