@@ -8,9 +8,10 @@
 namespace bulkhead::tool {
 
 void write_ctest_file(const TestContext& context, const std::filesystem::path& file) {
-    auto jobs = system_jobs(context);
-    for (auto& job : bench_jobs(context)) jobs.push_back(std::move(job));
-    for (auto& job : scenario_jobs(context)) jobs.push_back(std::move(job));
+    std::vector<Job> jobs;
+    for (const auto collect : {size_jobs, system_jobs, bench_jobs, scenario_jobs}) {
+        for (auto& job : collect(context)) jobs.push_back(std::move(job));
+    }
     const auto tool = context.layout.build / "tools" / "bulkhead" / "bulkhead";
     std::string text = "# Written by `bulkhead test --write-ctest`.\n";
     for (const auto& job : jobs) {

@@ -15,7 +15,7 @@
 namespace bulkhead::tool {
 
 struct Job {
-    std::string name;                  ///< unit.BINARY, system.PROGRAM@PLATFORM/CPUS, bench.guard@PLATFORM, scenario.NAME@PLATFORM
+    std::string name;                  ///< unit.BINARY, kernel.lines, system.PROGRAM@PLATFORM/CPUS, bench.guard@PLATFORM, scenario.NAME@PLATFORM
     std::vector<std::string> cases;    ///< full names of all tests this job reports on
     unsigned timeout_s = 0;
     std::optional<std::string> skip_reason = {};  ///< set: the job is not run, each case counts as skipped
@@ -40,6 +40,7 @@ struct TestContext {
 };
 
 [[nodiscard]] std::vector<Job> unit_jobs(const TestContext& context);
+[[nodiscard]] std::vector<Job> size_jobs(const TestContext& context);
 [[nodiscard]] std::vector<Job> system_jobs(const TestContext& context);
 [[nodiscard]] std::vector<Job> bench_jobs(const TestContext& context);
 [[nodiscard]] std::vector<Job> scenario_jobs(const TestContext& context);

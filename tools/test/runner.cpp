@@ -13,7 +13,6 @@
 
 #include "tools/debug/symbolize.hpp"
 #include "tools/machine/error.hpp"
-#include "tools/machine/process.hpp"
 #include "tools/test/job.hpp"
 
 namespace bulkhead::tool {
@@ -127,7 +126,7 @@ std::vector<Job> collect_jobs(const TestContext& context) {
     std::vector<Job> jobs;
     const bool wants_unit = context.options.exact_job.empty() || context.options.exact_job.starts_with("unit.");
     if (wants_unit) jobs = unit_jobs(context);
-    for (const auto collect : {system_jobs, bench_jobs, scenario_jobs}) {
+    for (const auto collect : {size_jobs, system_jobs, bench_jobs, scenario_jobs}) {
         for (auto& job : collect(context)) jobs.push_back(std::move(job));
     }
     std::erase_if(jobs, [&](const Job& job) {
@@ -136,13 +135,6 @@ std::vector<Job> collect_jobs(const TestContext& context) {
                             [&](const auto& name) { return context.options.filter.matches(name); });
     });
     return jobs;
-}
-
-/// The size of the kernel and its limit; it is a figure of the project, so each full run prints it.
-void print_line_count(const Layout& layout) {
-    const auto counter = layout.source / "tools" / "count-lines";
-    const auto counted = run_command({counter.string(), layout.build.string()}, 60);
-    std::printf("%s", counted.text.c_str());
 }
 
 }  // namespace
@@ -157,7 +149,6 @@ int run_tests(const TestContext& context) {
     run_all(jobs, context.layout, std::max(1U, context.options.parallel), report);
 
     auto totals = report.print_end();
-    if (context.options.exact_job.empty()) print_line_count(context.layout);
     const std::size_t ran = totals.passed + totals.failed + totals.skipped;
     if (ran < expected) {
         std::printf("only %zu of %zu tests reported\n", ran, expected);
