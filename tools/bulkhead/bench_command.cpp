@@ -7,9 +7,11 @@
 
 #include "tools/bulkhead/bench_report.hpp"
 #include "tools/bulkhead/bench_guard.hpp"
+#include "tools/bulkhead/bench_guest.hpp"
 #include "tools/bulkhead/bench_run.hpp"
 #include "tools/bulkhead/bench_trace.hpp"
 #include "tools/bulkhead/commands.hpp"
+#include "tools/debug/symbolize.hpp"
 #include "tools/machine/error.hpp"
 
 namespace bulkhead::tool {
@@ -27,7 +29,9 @@ struct BenchOptions {
     std::string machine_memory;
     unsigned cpus = 1;
     unsigned timeout_s = 180;
+    std::optional<double> minimum_time_s;
     std::string trace;
+    std::string guest;
     bool list = false;
     bool write_baseline = false;
 };
@@ -93,12 +97,56 @@ int trace(const Layout& layout, BenchMachine machine, const BenchOptions& option
     return all_traced ? 0 : 1;
 }
 
-int run(const BenchOptions& options) {
+/// Figures of another kind cannot be compared with, and this is known before anything is measured.
+void check_units(const std::optional<BenchFigures>& before, BenchUnit unit) {
+    if (!before || before->text("unit") == to_string(unit)) return;
+    throw Error(fmt::format("--compare: the figures there are {}, here they would be {}", before->text("unit"), to_string(unit)));
+}
+
+/// The program inside Debian: its own table goes through as it is.
+int run_in_guest(const BenchOptions& options, const Layout& layout, const std::optional<BenchFigures>& before) {
+    const auto names = list_guest_bench(layout, options.selection.filter);
+    if (options.list) {
+        for (const auto& name : names) fmt::print("{}\n", name.shown);
+        return 0;
+    }
+    const auto platform = decide(options.platform);
+    const GuestBench bench{.platform = platform,
+                           .cpus = options.cpus,
+                           .filter = options.selection.filter,
+                           .repetitions = options.selection.repetitions,
+                           .minimum_time_s = options.minimum_time_s,
+                           .limit = std::chrono::seconds(static_cast<unsigned>(options.timeout_s * slowness(platform))),
+                           .log = new_log_name(layout.logs(), "bench-guest")};
+    const auto unit = bench_unit(platform, options.cpus);
+    check_units(before, unit);
+    fmt::print("platform: {}\nguest: Debian, {} CPU(s)\nunit: {}\n", to_string(platform), options.cpus, to_string(unit));
+    if (unit == BenchUnit::Instructions) fmt::print("figures are instructions executed, the guest's and all below; they are not time\n");
+    std::fflush(stdout);
+    const auto result = run_guest_bench(layout, bench, [](std::string_view text) {
+        std::fwrite(text.data(), 1, text.size(), stdout);
+        std::fflush(stdout);
+    });
+    if (!result.exits.empty()) fmt::print("\nexits of the whole guest, its boot included, and those of them the kernel absorbed:\n");
+    for (const auto& line : result.exits) fmt::print("  {}\n", line);
+    if (!options.json.empty() && !result.json.empty()) write_file(options.json, result.json);
+    if (before && !result.json.empty()) {
+        fmt::print("\n{}", compare_bench_figures(*before, parse_bench_figures(result.json, "the figures of this run")));
+    }
+    if (result.problem.empty() && result.status == 0) return 0;
+    fmt::print(stderr, "bulkhead: {}\nbulkhead: log: {}\n",
+               result.problem.empty() ? "benchmarks failed in the guest" : symbolize_text(layout, result.problem), bench.log.string());
+    return 1;
+}
+
+int run(BenchOptions options) {
     // What can be wrong with the arguments comes out before anything is booted.
     std::optional<BenchFigures> before;
     if (!options.compare.empty()) before = load_bench_figures(options.compare);
     static_cast<void>(select_items({}, options.selection.filter + options.trace));
+    options.selection.minimum_time_s = options.minimum_time_s.value_or(options.selection.minimum_time_s);
     const auto layout = find_layout();
+    if (!options.guest.empty()) return run_in_guest(options, layout, before);
     const auto platform = decide(!options.platform && !options.trace.empty() ? Platform::BochsVmx : options.platform);
     BenchMachine machine;
     machine.platform = platform;
@@ -136,6 +184,12 @@ int run(const BenchOptions& options) {
 void add_bench_command(CLI::App& app, Action& action) {
     auto options = std::make_shared<BenchOptions>();
     auto* command = app.add_subcommand("bench", "measure: messages, VM exits, memory, scheduling");
+    command->footer(R"(Examples:
+  bulkhead bench --filter '^call/'               messages
+  bulkhead bench --guest debian                  a Google Benchmark program inside a Debian guest: exits, timers, sleep
+  bulkhead bench --on bochs-vmx --trace '^vm/cpuid$'   where the instructions of one exit go
+
+Beside Linux and KVM on the same emulated machine: bulkhead compare peers, compare boot, compare hosting, compare debian)");
     command->add_option("--on", options->platform, "platform: kvm, qemu-svm, bochs-vmx, nested-svm, nested-vmx")
         ->transform(platform_name())
         ->option_text("PLATFORM");
@@ -144,16 +198,21 @@ void add_bench_command(CLI::App& app, Action& action) {
     command->add_option("--repetitions", options->selection.repetitions, "run each so often; adds mean, median, deviation")
         ->check(CLI::Range(1, 1000));
     command->add_option("--compare", options->compare, "print the change against this file of an earlier --json");
-    command->add_option("--report", options->report,
+    auto* report = command->add_option("--report", options->report,
                         "write index.html and benchmarks.md into this directory, with the figures of earlier runs there");
     command->add_option("--cpus", options->cpus, "CPUs of the machine; more than 1: no exact counts")->check(CLI::Range(1, 64));
-    command->add_option("--machine-memory", options->machine_memory, "memory of the machine (default 2560M)");
-    command->add_option("--min-time", options->selection.minimum_time_s, "seconds per benchmark where the clock is real");
+    auto* memory = command->add_option("--machine-memory", options->machine_memory, "memory of the machine (default 2560M)");
+    command->add_option("--min-time", options->minimum_time_s,
+                        "seconds per benchmark where the clock is real; with --guest, where it is a count: 1e-9 for each instruction")
+        ->check(CLI::PositiveNumber);
     command->add_option("--timeout", options->timeout_s, "seconds until a silent target is given up, times the platform's slowness");
-    command->add_option("--trace", options->trace, "on bochs-vmx: one iteration of each run that matches, instruction by instruction, summed up by function and kind");
+    auto* guest = command->add_option("--guest", options->guest, "not Bulkhead's own benchmarks but those of bench/guest inside this guest: debian")
+        ->check(CLI::IsMember({"debian"}));
+    auto* trace = command->add_option("--trace", options->trace, "on bochs-vmx: one iteration of each run that matches, instruction by instruction, summed up by function and kind");
     command->add_flag("--list", options->list, "name the benchmarks and what each counts; run none");
-    command->add_flag("--write-baseline", options->write_baseline,
+    auto* baseline = command->add_flag("--write-baseline", options->write_baseline,
                       "write bench/baseline/PLATFORM.json, which ./bulkhead test holds the counts to");
+    for (auto* other : {trace, report, memory, baseline}) guest->excludes(other);
     command->callback([options, &action] { action = [options] { return run(*options); }; });
 }
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "tools/machine/error.hpp"
@@ -55,7 +54,7 @@ std::string change(double before, double now) {
 }
 
 std::string value_or_reason(const BenchFigure& figure) {
-    return figure.skipped.empty() ? format_figure(figure.value) : "-";
+    return figure.skipped.empty() ? figure_text(figure.value) : "-";
 }
 
 /// Runs only: no fits and none of their errors.
@@ -93,11 +92,6 @@ const BenchFigure* BenchFigures::find(std::string_view name) const {
         if (figure.name == name) return &figure;
     }
     return nullptr;
-}
-
-std::string format_figure(double value) {
-    if (std::abs(value - std::round(value)) < 0.05) return fmt::format("{:.0f}", value);
-    return fmt::format("{:.1f}", value);
 }
 
 BenchFigures parse_bench_figures(std::string_view text, const std::string& file_name) {

@@ -12,6 +12,8 @@
 #include <utility>
 #include <vector>
 
+#include "bench/report/figure_text.hpp"
+
 namespace bulkhead::tool {
 
 /// One line of the table.
@@ -45,7 +47,6 @@ struct BenchFigures {
 /// units differ.
 [[nodiscard]] std::string compare_bench_figures(const BenchFigures& before, const BenchFigures& now);
 
-/// A figure as people read it: whole numbers as such, others with one place.
-[[nodiscard]] std::string format_figure(double value);
+using bench::figure_text;
 
 }  // namespace bulkhead::tool

@@ -22,7 +22,7 @@ constexpr double kAbsoluteTolerance = 3;
 constexpr std::string_view kMemoryCounter = "kernel_bytes";
 
 std::string row(const std::string& name, double before, double now) {
-    return fmt::format("{:<44} {:>10} -> {:>10}  ({:+.1f} %)", name, format_figure(before), format_figure(now),
+    return fmt::format("{:<44} {:>10} -> {:>10}  ({:+.1f} %)", name, figure_text(before), figure_text(now),
                        before == 0 ? 100.0 : (now - before) / before * 100);
 }
 
@@ -43,7 +43,7 @@ GuardVerdict judge_counts(const BenchCounts& baseline, const BenchCounts& limits
         if (now < before - guard_tolerance(before)) verdict.hints.push_back(row(name, before, now));
     }
     for (const auto& [name, now] : counted) {
-        if (!baseline.contains(name)) verdict.failures.push_back(fmt::format("{}: {}, not in the baseline", name, format_figure(now)));
+        if (!baseline.contains(name)) verdict.failures.push_back(fmt::format("{}: {}, not in the baseline", name, figure_text(now)));
     }
     for (const auto& [name, limit] : limits) {
         const auto found = counted.find(name);
@@ -51,7 +51,7 @@ GuardVerdict judge_counts(const BenchCounts& baseline, const BenchCounts& limits
             verdict.failures.push_back(name + ": has a limit, but is not counted");
             continue;
         }
-        verdict.figures.push_back(fmt::format("{}: {} instructions (limit {})", name, format_figure(found->second), format_figure(limit)));
+        verdict.figures.push_back(fmt::format("{}: {} instructions (limit {})", name, figure_text(found->second), figure_text(limit)));
         if (found->second > limit) verdict.failures.push_back(verdict.figures.back());
     }
     return verdict;

@@ -69,10 +69,10 @@ std::string fit_of(const BenchFigures& set, const std::string& family) {
 std::string cell(const BenchFigure* figure) {
     if (figure == nullptr) return "";
     if (!figure->skipped.empty()) return figure->skipped;
-    std::string text = format_figure(figure->value);
+    std::string text = figure_text(figure->value);
     std::string counters;
     for (const auto& [name, value] : figure->counters) {
-        if (value != 0) counters += fmt::format("{}{} {}", counters.empty() ? "" : ", ", format_figure(value), name);
+        if (value != 0) counters += fmt::format("{}{} {}", counters.empty() ? "" : ", ", figure_text(value), name);
     }
     std::replace(counters.begin(), counters.end(), '_', ' ');
     return counters.empty() ? text : fmt::format("{} ({})", text, counters);

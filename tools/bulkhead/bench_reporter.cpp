@@ -12,18 +12,7 @@ namespace bulkhead::tool {
 
 namespace {
 
-constexpr int kFigureWidth = 14;
 constexpr double kWorstFit = 0.25;  ///< what fits worse, as a cost in steps does, is not called a growth
-
-/// Names without what only says how the library was used ("/iterations:100/manual_time"), and no time of our own.
-benchmark::BenchmarkReporter::Run cleaned(benchmark::BenchmarkReporter::Run run) {
-    run.run_name.iterations.clear();
-    run.run_name.min_time.clear();
-    run.run_name.time_type.clear();
-    run.run_name.repetitions.clear();
-    run.cpu_accumulated_time = run.real_accumulated_time;
-    return run;
-}
 
 benchmark::BigO library_name(Growth growth) {
     switch (growth) {
@@ -40,7 +29,7 @@ benchmark::BigO library_name(Growth growth) {
 
 BenchReporter::BenchReporter(BenchUnit unit, const std::map<std::string, std::string>& context,
                              const std::vector<BenchItem>& items, std::ostream& json)
-    : ConsoleReporter(OO_None), unit_(unit), our_context_(context) {
+    : UnitTable(std::string(to_string(unit))), unit_(unit), our_context_(context) {
     json_.SetOutputStream(&json);
     for (const auto& item : items) {
         if (item.values.size() >= 3) values_to_come_[item.name] = item.values.size();
@@ -48,9 +37,7 @@ BenchReporter::BenchReporter(BenchUnit unit, const std::map<std::string, std::st
 }
 
 bool BenchReporter::ReportContext(const Context& context) {
-    name_width_ = 10;
-    // The suffixes that are cleaned off count in the library's width.
-    name_width_ = std::max(name_width_, std::min<std::size_t>(context.name_field_width, 44));
+    UnitTable::ReportContext(context);
     for (const auto& [key, value] : our_context_) fmt::print("{}: {}\n", key, value);
     if (unit_ == BenchUnit::Instructions) fmt::print("figures are instructions executed, exact; they are not time\n");
     return json_.ReportContext(context);
@@ -58,21 +45,13 @@ bool BenchReporter::ReportContext(const Context& context) {
 
 void BenchReporter::ReportRuns(const std::vector<Run>& runs) {
     std::vector<Run> ours;
-    for (const auto& run : runs) ours.push_back(cleaned(run));
+    for (const auto& run : runs) ours.push_back(bench::cleaned(run));
     append_fit(ours);
-    ConsoleReporter::ReportRuns(ours);
+    UnitTable::ReportRuns(ours);
     json_.ReportRuns(ours);
-    std::fflush(stdout);
 }
 
 void BenchReporter::Finalize() { json_.Finalize(); }
-
-void BenchReporter::PrintHeader(const Run& /*run*/) {
-    const auto head = fmt::format("{:<{}} {:>{}} {:>10}  counters per operation", "Benchmark", name_width_,
-                                  to_string(unit_), kFigureWidth, "iterations");
-    const std::string rule(head.size(), '-');
-    fmt::print("{}\n{}\n{}\n", rule, head, rule);
-}
 
 void BenchReporter::append_fit(std::vector<Run>& runs) {
     if (runs.empty()) return;
@@ -114,18 +93,7 @@ std::string BenchReporter::figure_of(const Run& run) const {
             if (library_name(growth) == run.complexity) return fmt::format("{:.2f} {}", run.GetAdjustedRealTime(), to_string(growth));
         }
     }
-    return format_figure(run.GetAdjustedRealTime());
-}
-
-void BenchReporter::PrintRunData(const Run& run) {
-    fmt::print("{:<{}} ", run.benchmark_name(), name_width_);
-    if (run.error_occurred) {
-        fmt::print("{}\n", run.error_message);
-        return;
-    }
-    fmt::print("{:>{}} {:>10}", figure_of(run), kFigureWidth, run.report_big_o ? "" : std::to_string(run.iterations));
-    for (const auto& [name, counter] : run.counters) fmt::print("  {}={}", name, format_figure(counter.value));
-    fmt::print("\n");
+    return UnitTable::figure_of(run);
 }
 
 }  // namespace bulkhead::tool

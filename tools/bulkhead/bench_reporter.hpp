@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Google Benchmark's console table with our unit in its head, and its JSON beside it. The library's own columns call
-// everything time, and show the CPU time of this process, which only waits.
+// Google Benchmark's console table with our unit in its head, and its JSON beside it.
 #pragma once
-
-#include <benchmark/benchmark.h>
 
 #include <map>
 #include <ostream>
@@ -11,11 +8,12 @@
 #include <utility>
 #include <vector>
 
+#include "bench/report/unit_table.hpp"
 #include "tools/bulkhead/bench_target.hpp"
 
 namespace bulkhead::tool {
 
-class BenchReporter : public benchmark::ConsoleReporter {
+class BenchReporter : public bench::UnitTable {
   public:
     /// `items` are those that will run; the JSON is complete after Finalize.
     BenchReporter(BenchUnit unit, const std::map<std::string, std::string>& context, const std::vector<BenchItem>& items,
@@ -25,12 +23,8 @@ class BenchReporter : public benchmark::ConsoleReporter {
     void ReportRuns(const std::vector<Run>& runs) override;
     void Finalize() override;
 
-  protected:
-    void PrintHeader(const Run& run) override;
-    void PrintRunData(const Run& run) override;
-
   private:
-    std::string figure_of(const Run& run) const;
+    std::string figure_of(const Run& run) const override;
     /// After the last run of a sweep, appends its fit as the library would.
     void append_fit(std::vector<Run>& runs);
 
@@ -40,7 +34,6 @@ class BenchReporter : public benchmark::ConsoleReporter {
     /// Of each sweep: runs to come, and what came.
     std::map<std::string, std::size_t> values_to_come_;
     std::map<std::string, std::vector<std::pair<double, double>>> points_;
-    std::size_t name_width_ = 0;
 };
 
 }  // namespace bulkhead::tool

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The guard of the benchmarks: on each machine that counts instructions exactly, a fast part of them against the counts
-// committed in bench/baseline.
+// committed in bench/baseline. And each benchmark inside Debian once, so that what needs a guest does not rot.
 #include <fmt/format.h>
 
 #include "tools/bulkhead/bench_guard.hpp"
+#include "tools/bulkhead/bench_guest.hpp"
 #include "tools/test/job.hpp"
 
 namespace bulkhead::tool {
@@ -31,6 +32,26 @@ std::vector<CaseResult> run(const std::string& name, Platform platform, unsigned
     return {result};
 }
 
+/// With two CPUs no benchmark has a reason to be skipped.
+std::vector<CaseResult> run_guest(const std::string& name, Platform platform, unsigned timeout_s, const Layout& layout) {
+    const GuestBench bench{.platform = platform, .cpus = 2, .minimum_time_s = 1e-9,
+                           .limit = std::chrono::seconds(timeout_s), .log = job_log(layout, name)};
+    const auto wrong = judge_guest_bench(run_guest_bench(layout, bench, [](std::string_view) {}), list_guest_bench(layout, ""));
+    if (wrong.empty()) return {{name, Outcome::Passed}};
+    return {{name, Outcome::Failed, fmt::format("{}\n  log: {}", fmt::join(wrong, "\n  "), bench.log.string())}};
+}
+
+Job guest_job(const TestContext& context) {
+    Job job;
+    constexpr auto platform = Platform::QemuSvm;
+    job.name = fmt::format("bench.guest@{}", to_string(platform));
+    job.cases = {job.name};
+    job.timeout_s = kTimeoutSeconds;
+    job.skip_reason = why_skipped(platform, context);
+    job.run = [name = job.name, timeout_s = job.timeout_s, layout = context.layout] { return run_guest(name, platform, timeout_s, layout); };
+    return job;
+}
+
 }  // namespace
 
 std::vector<Job> bench_jobs(const TestContext& context) {
@@ -48,6 +69,7 @@ std::vector<Job> bench_jobs(const TestContext& context) {
         };
         jobs.push_back(std::move(job));
     }
+    if (!selected_platforms({Platform::QemuSvm}, context.options).empty()) jobs.push_back(guest_job(context));
     return jobs;
 }
 

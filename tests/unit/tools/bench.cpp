@@ -8,6 +8,7 @@
 #include "tools/bulkhead/bench_figures.hpp"
 #include "tools/bulkhead/bench_fit.hpp"
 #include "tools/bulkhead/bench_guard.hpp"
+#include "tools/bulkhead/bench_guest.hpp"
 #include "tools/bulkhead/bench_plot.hpp"
 #include "tools/bulkhead/bench_protocol.hpp"
 #include "tools/bulkhead/bench_report.hpp"
@@ -314,4 +315,83 @@ TEST(BenchVmcs, KnowsWhatIsShadowed) {
     EXPECT_TRUE(is_shadowed_by_kvm(0x681e));
     EXPECT_FALSE(is_shadowed_by_kvm(0x201a));
     EXPECT_EQ(vmcs_field_name(0x7777), "field 0x7777");
+}
+
+namespace {
+
+constexpr const char* kGuestLines[] = {"head", "#json {", "#json   \"context\": {\"unit\": \"instructions\"},", "#json   \"benchmarks\": [",
+                                       "#json     {\"name\": \"cpuid\", \"real_time\": 432.0}", "cpuid 432", "#json ,",
+                                       "#json     {\"name\": \"port_read\", \"real_time\": 1018.5}", "#json   ]", "#json }"};
+
+/// The first so many lines, as a guest that dies then leaves them; the table goes to `table`.
+std::string guest_json(std::size_t lines, std::string& table, std::string_view cut = "") {
+    GuestBenchOutput output([&table](std::string_view text) { table += text; });
+    for (std::size_t i = 0; i < lines; ++i) output.feed(std::string(kGuestLines[i]) + "\n");
+    output.feed(cut);
+    output.finish();
+    return output.json();
+}
+
+}  // namespace
+
+TEST(GuestBench, SplitsTableAndJson) {
+    std::string table;
+    const auto figures = parse_bench_figures(guest_json(std::size(kGuestLines), table), "x");
+    EXPECT_EQ(table, "head\ncpuid 432\n");
+    EXPECT_EQ(figures.text("unit"), "instructions");
+    ASSERT_EQ(figures.figures.size(), 2u);
+    EXPECT_EQ(figures.find("port_read")->value, 1018.5);
+}
+
+TEST(GuestBench, KeepsWhatADyingGuestHadFinished) {
+    std::string table;
+    for (const std::string_view cut : {"", "#json ,", "#json ,\n#json {\"name\": \"port_"}) {
+        const auto figures = parse_bench_figures(guest_json(5, table, cut), "x");
+        ASSERT_EQ(figures.figures.size(), 1u) << cut;
+        EXPECT_EQ(figures.find("cpuid")->value, 432.0);
+    }
+    EXPECT_EQ(guest_json(1, table), "");
+    EXPECT_EQ(guest_json(3, table), "");
+}
+
+TEST(GuestBench, NamesAreShownWithoutTheLibrarysSuffixes) {
+    const auto names = parse_guest_bench_names("cpuid/manual_time\nwake/two/manual_time\nfresh/iterations:4/manual_time\nA warning: x\n\n");
+    ASSERT_EQ(names.size(), 3u);
+    EXPECT_EQ(names[1].shown, "wake/two");
+    EXPECT_EQ(names[2].shown, "fresh");
+    EXPECT_EQ(names[2].full, "fresh/iterations:4/manual_time");
+}
+
+TEST(GuestBench, CommandIsOneShellCanRead) {
+    const GuestBench bench{.cpus = 1, .repetitions = 3};
+    const auto command = guest_bench_command(bench, {{"cpuid", "cpuid/manual_time"}, {"x", "x"}}, "12'ab");
+    EXPECT_THAT(command, HasSubstr("--unit=instructions"));
+    EXPECT_THAT(command, HasSubstr("--benchmark_filter='^(cpuid/manual_time|x)$'"));
+    EXPECT_THAT(command, HasSubstr("--context=commit='12'\\''ab'"));
+    EXPECT_THAT(command, HasSubstr("--benchmark_repetitions=3"));
+    EXPECT_THAT(guest_bench_command({.cpus = 2}, {}, ""), HasSubstr("--unit=ticks"));
+}
+
+TEST(GuestBench, LibrariesAreThoseOfLdd) {
+    const auto files = parse_ldd("\tlinux-vdso.so.1 (0x7)\n\tlibm.so.6 => /lib/libm.so.6 (0x7)\n\t/lib64/ld-linux-x86-64.so.2 (0x7)\n");
+    EXPECT_EQ(files.size(), 2u);
+    EXPECT_EQ(files.at("libm.so.6"), "/lib/libm.so.6");
+    EXPECT_EQ(files.at("ld-linux-x86-64.so.2"), "/lib64/ld-linux-x86-64.so.2");
+    EXPECT_THROW(static_cast<void>(parse_ldd("\tlibbenchmark.so.1debian => not found\n")), Error);
+}
+
+TEST(GuestBench, ExitsAreTheMonitorsLines) {
+    EXPECT_EQ(exit_lines("[init] x\n[vmm:linux] vCPU 0 exits (absorbed): cpuid 807, hlt 1 (1)\nvCPU 1\n"),
+              (std::vector<std::string>{"vCPU 0 exits (absorbed): cpuid 807, hlt 1 (1)"}));
+}
+
+TEST(GuestBench, IsJudgedByEachFigure) {
+    GuestBenchResult result{.json = R"({"benchmarks": [{"name": "cpuid", "real_time": 4.0}, {"name": "ipi", "error_occurred": true,
+                                        "error_message": "skipped: why"}, {"name": "none", "real_time": 0.0}]})",
+                            .exits = {"vCPU 0"}};
+    EXPECT_TRUE(judge_guest_bench(result, {{"cpuid", ""}}).empty());
+    EXPECT_EQ(judge_guest_bench(result, {{"ipi", ""}, {"none", ""}, {"lost", ""}}).size(), 3u);
+    result.exits.clear();
+    EXPECT_EQ(judge_guest_bench(result, {}).size(), 1u);
+    EXPECT_EQ(judge_guest_bench({.status = 1, .problem = "it died"}, {}).size(), 3u);
 }
