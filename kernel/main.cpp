@@ -2,7 +2,7 @@
 // The kernel's way up, on the bootstrap processor: understand the machine while the boot tables show the first 4 GiB,
 // build the kernel's own tables, move to the CPU's own stack, start the other CPUs, start the root task.
 #include "hw/x86/acpi.hpp"
-#include "kernel/arch/x86_64/cpu_setup.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/features.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"

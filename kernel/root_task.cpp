@@ -6,7 +6,6 @@
 
 #include "abi/layout.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/cpu_setup.hpp"
 #include "kernel/arch/x86_64/features.hpp"
 #include "kernel/arch/x86_64/fpu.hpp"
 #include "kernel/arch/x86_64/layout.hpp"

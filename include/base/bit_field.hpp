@@ -2,6 +2,7 @@
 // Bit fields of hardware registers and messages as types: position, width and value type stand in one declaration.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <type_traits>
 
@@ -32,7 +33,9 @@ class Flags {
     using Word = std::underlying_type_t<Enumeration>;
 
     constexpr Flags() = default;
-    constexpr Flags(Enumeration flag) : word_{static_cast<Word>(flag)} {}
+    template <std::same_as<Enumeration>... More>
+    constexpr Flags(Enumeration flag, More... more)
+        : word_{static_cast<Word>((static_cast<Word>(flag) | ... | static_cast<Word>(more)))} {}
     static constexpr Flags from_word(Word word) {
         Flags flags;
         flags.word_ = word;

@@ -2,7 +2,7 @@
 // The end of an exit: what the monitor's reply says, and the state page both ways. All of it is hostile input; the page
 // is read at most once per member.
 #include "abi/message.hpp"
-#include "hw/x86/vmx/exit.hpp"
+#include "hw/x86/vmx.hpp"
 #include "kernel/arch/x86_64/vcpu_state.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
@@ -121,8 +121,7 @@ void Vcpu::save_groups(uint32_t groups) {
     auto* bytes = static_cast<std::byte*>(state_memory_);
     for (const StateEntry& entry : state_table::entries) {
         if ((word(entry.group) & groups) == 0) continue;
-        const uint64_t value = read_entry(entry);
-        __builtin_memcpy(bytes + entry.offset, &value, entry.bytes);
+        state_table::store(bytes + entry.offset, entry.bytes, read_entry(entry));
     }
     valid_groups_ |= groups;
     page().valid = valid_groups_;
@@ -130,13 +129,7 @@ void Vcpu::save_groups(uint32_t groups) {
 
 /// The one read of a member of the page, checked and handed on.
 bool Vcpu::write_entry(const StateEntry& entry) {
-    const auto* source = static_cast<const std::byte*>(state_memory_) + entry.offset;
-    uint64_t value = 0;
-    switch (entry.bytes) {
-        case sizeof(uint16_t): value = __atomic_load_n(reinterpret_cast<const uint16_t*>(source), __ATOMIC_RELAXED); break;
-        case sizeof(uint32_t): value = __atomic_load_n(reinterpret_cast<const uint32_t*>(source), __ATOMIC_RELAXED); break;
-        default: value = __atomic_load_n(reinterpret_cast<const uint64_t*>(source), __ATOMIC_RELAXED); break;
-    }
+    const uint64_t value = state_table::load(static_cast<const std::byte*>(state_memory_) + entry.offset, entry.bytes);
     if (entry.rule == StateRule::Xcr0) {
         return value == fpu_->xcr0() || (fpu::valid_xcr0(value, fpu::supported_xcr0()) && fpu_->set_xcr0(value));
     }
@@ -156,7 +149,7 @@ bool Vcpu::load_groups(uint32_t groups) {
         refuse_state(invalid_guest_state, entry.offset);
         return false;
     }
-    if (backend.end_state_write(*this, groups)) return true;
+    if (backend.end_state_write(*this)) return true;
     refuse_state(invalid_guest_state, 0);
     return false;
 }

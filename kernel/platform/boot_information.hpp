@@ -42,7 +42,7 @@ struct BootInformation {
 };
 
 /// Where boot ends and the system begins: makes the root task from the boot module named init and runs it, on the
-/// bootstrap processor; the other CPUs go to `cpu_idle_forever` (cpu_setup.hpp) at the same time.
+/// bootstrap processor; the other CPUs go to `cpu_idle_forever` (cpu.hpp) at the same time.
 [[noreturn]] void start_root_task(const BootInformation& information);
 
 }  // namespace bulkhead::kernel

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "hw/x86/vmx/vmcs.hpp"
+#include "hw/x86/vmx.hpp"
 
 namespace bulkhead::tool {
 

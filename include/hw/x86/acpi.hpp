@@ -4,8 +4,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-
 #include "base/bit_field.hpp"
 
 namespace bulkhead::x86::acpi {

@@ -3,27 +3,18 @@
 // the x2APIC MSRs (800h + number); in the xAPIC page a register lies at number * 16.
 #pragma once
 
-#include <cstdint>
-
 #include "base/bit_field.hpp"
 
 namespace bulkhead::x86 {
 
+// clang-format off
 enum class ApicRegister : uint8_t {
-    Id = 0x02,
-    TaskPriority = 0x08,
-    EndOfInterrupt = 0x0b,
-    SpuriousVector = 0x0f,
-    InterruptCommand = 0x30,
+    Id = 0x02, TaskPriority = 0x08, EndOfInterrupt = 0x0b, SpuriousVector = 0x0f, InterruptCommand = 0x30,
     InterruptCommandHigh = 0x31,  // xAPIC only
-    TimerEntry = 0x32,
-    Lint0Entry = 0x35,
-    Lint1Entry = 0x36,
-    ErrorEntry = 0x37,
-    TimerInitialCount = 0x38,
-    TimerCurrentCount = 0x39,
-    TimerDivide = 0x3e,
+    TimerEntry = 0x32,        Lint0Entry = 0x35,        Lint1Entry = 0x36,  ErrorEntry = 0x37,
+    TimerInitialCount = 0x38, TimerCurrentCount = 0x39, TimerDivide = 0x3e,
 };
+// clang-format on
 
 enum class ApicDelivery : uint8_t { Fixed = 0, NonMaskable = 4, Init = 5, Startup = 6, External = 7 };
 enum class ApicTimerMode : uint8_t { OneShot = 0, Periodic = 1, TscDeadline = 2 };

@@ -9,7 +9,6 @@ namespace bulkhead::x86 {
 struct Cr0 {
     using ProtectionEnable = Bit<0>;
     using MonitorCoprocessor = Bit<1>;
-    using Emulation = Bit<2>;
     using TaskSwitched = Bit<3>;
     using ExtensionType = Bit<4>;
     using NumericError = Bit<5>;
@@ -56,9 +55,7 @@ struct Rflags {
     using Direction = Bit<10>;
     using IoPrivilege = BitField<12, 2>;
     using NestedTask = Bit<14>;
-    using Resume = Bit<16>;
     using AlignmentCheck = Bit<18>;
-    using VirtualInterrupt = Bit<19>;
     using Identification = Bit<21>;
 
     /// What ring 3 may choose for itself: the arithmetic flags, TF, DF, AC, ID.

@@ -2,8 +2,6 @@
 // CPUID leaves and the bits this project asks for. Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E.
 #pragma once
 
-#include <cstdint>
-
 #include "base/bit_field.hpp"
 
 namespace bulkhead::x86 {

@@ -3,8 +3,6 @@
 // Intel SDM vol. 3A, 3.4.5 (segments), 6.14 (gates), 8.7 (TSS).
 #pragma once
 
-#include <cstdint>
-
 #include "base/bit_field.hpp"
 
 namespace bulkhead::x86 {
@@ -82,17 +80,13 @@ struct [[gnu::packed]] DescriptorTablePointer {
     uint64_t base;
 };
 
+// clang-format off
 /// Exceptions by vector. SDM vol. 3A, table 6-1.
 enum class Exception : uint8_t {
-    Debug = 1,
-    NonMaskable = 2,
-    Breakpoint = 3,
-    Overflow = 4,
-    DoubleFault = 8,
-    GeneralProtection = 13,
-    PageFault = 14,
-    AlignmentCheck = 17,
+    Debug = 1,         NonMaskable = 2,        Breakpoint = 3, Overflow = 4,
+    DoubleFault = 8,   GeneralProtection = 13, PageFault = 14, AlignmentCheck = 17,
     MachineCheck = 18,
 };
+// clang-format on
 
 }  // namespace bulkhead::x86

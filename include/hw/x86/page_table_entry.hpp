@@ -5,8 +5,6 @@
 // Levels count from 0, the tables whose entries are 4 KiB pages.
 #pragma once
 
-#include <cstdint>
-
 #include "base/address.hpp"
 #include "base/bit_field.hpp"
 

@@ -2,8 +2,6 @@
 // The 16550 UART: register offsets and the bits this project uses. (National Semiconductor PC16550D data sheet.)
 #pragma once
 
-#include <cstdint>
-
 #include "base/bit_field.hpp"
 
 namespace bulkhead::x86 {

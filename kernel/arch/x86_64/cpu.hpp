@@ -5,14 +5,9 @@
 #pragma once
 
 #include <atomic>
-#include <cstddef>
-#include <cstdint>
 
-#include "abi/layout.hpp"
-#include "base/address.hpp"
-#include "hw/x86/descriptor.hpp"
-#include "kernel/arch/x86_64/asm_constants.h"
 #include "kernel/arch/x86_64/layout.hpp"
+#include "kernel/arch/x86_64/vcpu_hardware.hpp"
 
 namespace bulkhead::kernel {
 
@@ -111,6 +106,9 @@ struct Cpu {
     uint64_t asid_generation = 1;   // address-space identifiers of earlier ones are void
     PhysicalAddress host_vmcb;      // VMSAVE area of the host
 
+    uint32_t next_tag = 1;          // VPID, ASID
+    ResidentRegisters resident{};   // as they stand in the CPU, but for what the loaded guest changes by itself
+
     std::atomic<bool> online{false};  // read by other CPUs
 
     /// The CPU that executes this.
@@ -142,5 +140,25 @@ static_assert(CpuBlock::stack_top == CPU_STACK_TOP && cpu_region_base == CPU_REG
 
 /// CPUs that run; constant once the root task starts.
 unsigned cpu_count();
+
+// How CPUs come up. Boot code only: the bootstrap processor prepares each CPU's block, then the CPU sets itself up.
+
+/// Maps the pages of CPU `id`: its block and its task state. False if there is no memory.
+[[nodiscard]] bool map_cpu(unsigned id);
+/// Fills the CPU block and task state of CPU `id`, whose pages are mapped already.
+Cpu& prepare_cpu(unsigned id, uint32_t apic_id);
+/// Control registers, descriptor tables and TR of the CPU that runs this, which must be `cpu`.
+void set_up_this_cpu(Cpu& cpu);
+/// Counts this CPU as running.
+void announce_this_cpu(Cpu& cpu);
+
+/// Starts the other processors (INIT, SIPI; SDM vol. 3A, 9.4) and returns when they wait in their `cpu_main`.
+void start_other_cpus(const struct AcpiInformation& acpi);
+/// Lets them go on, after the mapping they started through has gone.
+void release_other_cpus();
+/// Where a started processor comes out in 64-bit mode, on its own stack.
+extern "C" [[noreturn]] void cpu_main(Cpu& cpu);
+/// What a CPU that has been started does once boot is over (root_task.cpp).
+[[noreturn]] void cpu_idle_forever(Cpu& cpu);
 
 }  // namespace bulkhead::kernel

@@ -13,7 +13,7 @@ namespace {
 
 using x86::Cr0, x86::Cr4, x86::Efer;
 
-constinit CpuFeatures features;
+constinit CpuFeatures features{};
 
 /// A feature is one bit of a register of a leaf. Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E.
 struct FeatureBit {
@@ -36,7 +36,6 @@ constexpr FeatureBit feature_bits[] = {
     {&CpuFeatures::umip, 7, &x86::CpuidResult::ecx, 2},
     {&CpuFeatures::svm, 0x8000'0001, &x86::CpuidResult::ecx, 2},
     {&CpuFeatures::pages_1g, 0x8000'0001, &x86::CpuidResult::edx, 26},
-    {&CpuFeatures::rdtscp, 0x8000'0001, &x86::CpuidResult::edx, 27},
 };
 
 /// A leaf, or zeroes if the CPU does not have it. The first leaf of each range names the last.

@@ -2,8 +2,6 @@
 // What the CPU can do, asked once on the bootstrap processor. Constant after boot; all CPUs are taken to be alike.
 #pragma once
 
-#include <cstdint>
-
 #include "abi/layout.hpp"
 
 namespace bulkhead::kernel {
@@ -11,20 +9,11 @@ namespace bulkhead::kernel {
 struct CpuFeatures {
     abi::ProcessorVendor vendor = abi::ProcessorVendor::Unknown;
     uint8_t physical_address_bits = 36;
-    bool local_apic = false;
-    bool fxsave = false;
-    bool hypervisor = false;  // we run as somebody's guest
-    bool global_pages = false;
-    bool pages_1g = false;
-    bool x2apic = false;
-    bool tsc_deadline = false;
-    bool xsave = false;
-    bool smep = false;
-    bool smap = false;
-    bool umip = false;
-    bool rdtscp = false;
-    bool vmx = false;
-    bool svm = false;
+    bool local_apic, x2apic, tsc_deadline;
+    bool fxsave, xsave;
+    bool pages_1g, global_pages, smep, smap, umip;
+    bool vmx, svm;
+    bool hypervisor;  // we run as somebody's guest
 };
 
 const CpuFeatures& cpu_features();

@@ -2,8 +2,6 @@
 // Privileged and special instructions, one function each, and nothing else. They act on the CPU that runs them.
 #pragma once
 
-#include <cstdint>
-
 #include "hw/x86/cpuid.hpp"
 #include "hw/x86/descriptor.hpp"
 #include "hw/x86/msr.hpp"
@@ -78,6 +76,10 @@ REGISTER_ACCESS(cr0)
 REGISTER_ACCESS(cr2)
 REGISTER_ACCESS(cr3)
 REGISTER_ACCESS(cr4)
+REGISTER_ACCESS(dr0)
+REGISTER_ACCESS(dr1)
+REGISTER_ACCESS(dr2)
+REGISTER_ACCESS(dr3)
 REGISTER_ACCESS(dr6)
 REGISTER_ACCESS(dr7)
 #undef REGISTER_ACCESS
@@ -88,11 +90,7 @@ inline x86::CpuidResult cpuid(uint32_t leaf, uint32_t subleaf = 0) {
     return r;
 }
 
-inline uint64_t read_tsc() {
-    uint32_t low, high;
-    asm volatile("rdtsc" : "=a"(low), "=d"(high));
-    return uint64_t{high} << 32 | low;
-}
+inline uint64_t read_tsc() { return __builtin_ia32_rdtsc(); }
 
 /// T is uint8_t, uint16_t or uint32_t: the width of the access.
 template <typename T>

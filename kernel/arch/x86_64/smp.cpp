@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starting the other processors. The bootstrap processor starts one at a time and waits for it; each then waits for
 // `released`.
-#include <atomic>
-
-#include "kernel/arch/x86_64/cpu_setup.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/debug/log.hpp"
 #include "kernel/memory/kernel_space.hpp"

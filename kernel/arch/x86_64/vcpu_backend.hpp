@@ -8,9 +8,7 @@
 // lock. `load` comes before anything that touches guest state.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-
+#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/svm/svm_backend.hpp"
 #include "kernel/arch/x86_64/vmx/vmx_backend.hpp"
 
@@ -29,9 +27,11 @@ struct VcpuBackend {
     /// Fills the control block, a cleared page, with the architectural INIT state.
     void create(Vcpu& vcpu) { return ON_BACKEND(create(vcpu)); }
     /// Takes the vCPU off its CPU for good.
-    void destroy(Vcpu& vcpu) { return ON_BACKEND(destroy(vcpu)); }
+    void destroy(Vcpu& vcpu);
     /// Makes this the vCPU whose state is current on this CPU.
-    void load(Vcpu& vcpu) { return ON_BACKEND(load(vcpu)); }
+    void load(Vcpu& vcpu) {
+        if (Cpu::current().loaded_vcpu != &vcpu) [[unlikely]] load_other(vcpu);
+    }
     [[noreturn]] void enter(Vcpu& vcpu) { ON_BACKEND(enter(vcpu)); }
     /// Before anything but this guest, or the kernel for it, runs on this CPU.
     void leave() { return ON_BACKEND(leave()); }
@@ -53,23 +53,34 @@ struct VcpuBackend {
     void note_position(Vcpu& vcpu) { return ON_BACKEND(note_position(vcpu)); }
 
     /// State page <-> hardware, entry by entry of `vcpu_state_table`. `write` refuses what can never be entered with.
-    uint64_t read_state(Vcpu& vcpu, const StateEntry& entry) { return ON_BACKEND(read_state(vcpu, entry)); }
-    [[nodiscard]] bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value) {
-        return ON_BACKEND(write_state(vcpu, entry, value));
+    uint64_t read_state(Vcpu& vcpu, const StateEntry& entry) {
+        const StatePlace& place = runs_on_vmx ? entry.vmx : entry.svm;
+        if (place.kind == StatePlace::Kind::ControlBlock) [[likely]] return ON_BACKEND(read_state(vcpu, entry));
+        return place.kind == StatePlace::Kind::Hardware ? hardware_word(vcpu, place) : 0;
     }
+    [[nodiscard]] bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value);
     /// Around a row of these, which concerns `groups`. At the end: false if the values do not go together.
-    void begin_state_access(Vcpu& vcpu, uint32_t groups) { return ON_BACKEND(begin_state_access(vcpu, groups)); }
-    [[nodiscard]] bool end_state_write(Vcpu& vcpu, uint32_t groups) {
-        return ON_BACKEND(end_state_write(vcpu, groups));
-    }
+    void begin_state_access(Vcpu& vcpu, uint32_t groups);
+    [[nodiscard]] bool end_state_write(Vcpu& vcpu);
 
-    /// An MSR only this back-end has to handle; nothing: the monitor's.
-    std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index) { return ON_BACKEND(read_msr(vcpu, index)); }
-    bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value) { return ON_BACKEND(write_msr(vcpu, index, value)); }
+    /// An MSR of the state table, which this back-end intercepts; nothing: the monitor's.
+    std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index);
+    bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value);
+
+  private:
+    void load_other(Vcpu& vcpu);
+    static uint64_t& hardware_word(Vcpu& vcpu, const StatePlace& place) {
+        return *reinterpret_cast<uint64_t*>(reinterpret_cast<std::byte*>(&vcpu.hardware()) + place.where);
+    }
 };
-#undef ON_BACKEND
 
 inline VcpuBackend vcpu_backend() { return {}; }
+
+/// Notes what a guest has changed of its resident registers without an exit: by MOV DR; on VT-x by SWAPGS too.
+void save_resident(Vcpu& vcpu);
+
+/// Pages full of ones: permission maps by which everything exits. At boot.
+PhysicalAddress make_permission_map(unsigned order);
 
 /// Chooses the back-end; says in the log what was found, or why guests cannot run. On the bootstrap processor, once.
 void detect_virtualization();

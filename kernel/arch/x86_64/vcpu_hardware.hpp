@@ -2,10 +2,8 @@
 // What a back-end keeps of each vCPU. Used on the vCPU's CPU with interrupts off.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "base/address.hpp"
+#include "hw/x86/descriptor.hpp"
 
 namespace bulkhead::kernel {
 
@@ -21,15 +19,26 @@ struct GuestFrame {
     uint64_t kernel_stack_top;
 
     uint64_t& operator[](GeneralRegister index) { return general[static_cast<size_t>(index)]; }
+    /// Operands of RDMSR, WRMSR and XSETBV.
+    uint32_t ecx() { return static_cast<uint32_t>((*this)[GeneralRegister::Rcx]); }
+    uint64_t edx_eax() {
+        return (*this)[GeneralRegister::Rdx] << 32 | ((*this)[GeneralRegister::Rax] & UINT32_MAX);
+    }
 };
 
-/// Registers of a guest that VMCS or VMCB do not hold. They stay in the CPU until another vCPU is loaded there.
+/// Registers of a guest that VMCS or VMCB do not hold. They stay in the CPU while native code runs, and are exchanged
+/// only for another vCPU's. (DR7 is switched by the hardware, so DR0-3 have no effect on the host.)
 struct ResidentRegisters {
     uint64_t debug[4];
     uint64_t debug_status;  // DR6; in the VMCB on AMD-V
     uint64_t star, lstar, sfmask, kernel_gs_base;  // VT-x only
     uint64_t tsc_aux;
 };
+
+/// Those that exit: endless #AC and #DB would keep interrupts out for ever (CVE-2015-5307, CVE-2015-8104).
+inline constexpr uint32_t intercepted_exceptions = 1u << static_cast<unsigned>(x86::Exception::AlignmentCheck) |
+                                                   1u << static_cast<unsigned>(x86::Exception::Debug) |
+                                                   1u << static_cast<unsigned>(x86::Exception::MachineCheck);
 
 /// A vCPU as its back-end sees it.
 struct VcpuHardware {
@@ -48,7 +57,6 @@ struct VcpuHardware {
     bool nmi_waits = false;       // AMD-V: another NMI came meanwhile
     enum class Step : uint8_t { None, TaskPriority, NmiReturn, Shadow };
     Step step = Step::None;       // AMD-V: one instruction is executed and then looked at
-    uint16_t tag = 0;             // VPID; ASID
     uint64_t tag_generation = 0;  // AMD-V: when the ASID was handed out
     uint32_t controls = 0;        // VT-x: primary controls as last written
     uint32_t tpr_threshold = 0;   // VT-x: likewise

@@ -1,38 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state of a virtual CPU as one table: member of the state page, its group, where VT-x and AMD-V keep it. Saving
-// and loading fold over it. Pure data; host-testable.
+// The state of a virtual CPU as one table: member of the state page, its group, where VT-x and AMD-V keep it, and
+// which MSR it is. Saving and loading fold over it. Pure data; host-testable.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <optional>
 
 #include "abi/vcpu.hpp"
 #include "hw/x86/control_register.hpp"
-#include "hw/x86/svm/vmcb.hpp"
-#include "hw/x86/vmx/vmcs.hpp"
+#include "hw/x86/svm.hpp"
+#include "hw/x86/vmx.hpp"
 #include "kernel/arch/x86_64/vcpu_hardware.hpp"
 
 namespace bulkhead::kernel {
 
+// clang-format off
 /// What is to be done with a value beside copying it.
 enum class StateRule : uint8_t {
-    Plain,
-    Limited32,  ///< upper half ignored
-    Canonical,
-    Rflags,
-    Cr0,
-    Cr4,
-    Efer,
-    Xcr0,
-    DebugStatus,
-    DebugControl,
-    PageAttributes,
-    SegmentAccess,
-    Interruptibility,
-    InstructionPointer,
-    ReadOnly,
+    Plain, Limited32, Canonical, Rflags, Cr0, Cr4, Efer, Xcr0, DebugStatus, DebugControl, PageAttributes, SegmentAccess,
+    Interruptibility, InstructionPointer, ReadOnly,
 };
+// clang-format on
 
 /// Where a back-end keeps a value: a VMCS field, a place in the VMCB, or VcpuHardware.
 struct StatePlace {
@@ -47,176 +34,151 @@ struct StateEntry {
     uint16_t offset;  // in VcpuStatePage
     uint8_t bytes;
     StateRule rule;
-    StatePlace vmx;
-    StatePlace svm;
+    StatePlace vmx, svm;
+    std::optional<x86::Msr> msr{};  // if access to it is an exit on one of the back-ends
 };
 
 namespace state_table {
 
-using Group = abi::VcpuStateGroup;
-using Page = abi::VcpuStatePage;
-using Field = x86::VmcsField;
-
-constexpr StatePlace vmcs(Field field) { return {StatePlace::Kind::ControlBlock, 8, static_cast<uint16_t>(field)}; }
-constexpr StatePlace vmcb(size_t offset, uint8_t bytes = 8) {
-    return {StatePlace::Kind::ControlBlock, bytes, static_cast<uint16_t>(offset)};
+constexpr StatePlace control_block(size_t where, uint8_t bytes = 8) {
+    return {StatePlace::Kind::ControlBlock, bytes, static_cast<uint16_t>(where)};
 }
 constexpr StatePlace hardware(size_t offset) { return {StatePlace::Kind::Hardware, 8, static_cast<uint16_t>(offset)}; }
-constexpr StatePlace general(GeneralRegister index) {
-    return hardware(offsetof(VcpuHardware, frame) + static_cast<size_t>(index) * sizeof(uint64_t));
-}
-constexpr StatePlace resident(size_t offset) { return hardware(offsetof(VcpuHardware, resident) + offset); }
 
-#define PAGE(member) offsetof(Page, member), sizeof(Page::member)
-#define VMCB(member) vmcb(offsetof(x86::Vmcb, member), sizeof(x86::Vmcb::member))
-#define GENERAL(member, name)                                                                              \
-    StateEntry {                                                                                           \
-        Group::GeneralRegisters, PAGE(member), StateRule::Plain, general(GeneralRegister::name),           \
-            general(GeneralRegister::name)                                                                 \
+#define ENTRY(group, member, rule, ...)                                                       \
+    StateEntry {                                                                              \
+        abi::VcpuStateGroup::group, offsetof(abi::VcpuStatePage, member),                     \
+            sizeof(abi::VcpuStatePage::member), StateRule::rule, __VA_ARGS__                  \
     }
-// Four values each; the fields of a segment stand in the same order in every group of the VMCS.
-#define SEGMENT(group, member, Name)                                                                                   \
-    StateEntry{group, PAGE(member.selector), StateRule::Plain, vmcs(Field::Guest##Name##Selector), VMCB(member.selector)}, \
-        StateEntry{group, PAGE(member.limit), StateRule::Plain, vmcs(Field::Guest##Name##Limit), VMCB(member.limit)},  \
-        StateEntry{group, PAGE(member.base), StateRule::Canonical, vmcs(Field::Guest##Name##Base), VMCB(member.base)}, \
-        StateEntry {                                                                                                   \
-        group, PAGE(member.access), StateRule::SegmentAccess, vmcs(Field::Guest##Name##Access), VMCB(member.attributes) \
-    }
-#define TABLE(member, Name)                                                                                            \
-    StateEntry{Group::SystemSegments, PAGE(member.base), StateRule::Canonical, vmcs(Field::Guest##Name##Base),         \
-               VMCB(member.base)},                                                                                     \
-        StateEntry {                                                                                                   \
-        Group::SystemSegments, PAGE(member.limit), StateRule::Plain, vmcs(Field::Guest##Name##Limit), VMCB(member.limit) \
-    }
+#define VMCS(field) control_block(static_cast<size_t>(x86::VmcsField::field))
+#define VMCB(member) control_block(offsetof(x86::Vmcb, member), sizeof(x86::Vmcb::member))
+#define HARDWARE(member) hardware(offsetof(VcpuHardware, member))
+#define GENERAL(name) HARDWARE(frame.general[static_cast<size_t>(GeneralRegister::name)])
+#define GENERAL_ENTRY(member, name) ENTRY(GeneralRegisters, member, Plain, GENERAL(name), GENERAL(name))
+#define SEGMENT(group, member, Name)                                                                   \
+    ENTRY(group, member.selector, Plain, VMCS(Guest##Name##Selector), VMCB(member.selector)),          \
+        ENTRY(group, member.limit, Plain, VMCS(Guest##Name##Limit), VMCB(member.limit)),               \
+        ENTRY(group, member.base, Canonical, VMCS(Guest##Name##Base), VMCB(member.base)),              \
+        ENTRY(group, member.access, SegmentAccess, VMCS(Guest##Name##Access), VMCB(member.attributes))
+#define TABLE(member, Name)                                                                            \
+    ENTRY(SystemSegments, member.base, Canonical, VMCS(Guest##Name##Base), VMCB(member.base)),         \
+        ENTRY(SystemSegments, member.limit, Plain, VMCS(Guest##Name##Limit), VMCB(member.limit))
 
+// clang-format off
 inline constexpr StateEntry entries[] = {
-    GENERAL(rax, Rax),
-    GENERAL(rcx, Rcx),
-    GENERAL(rdx, Rdx),
-    GENERAL(rbx, Rbx),
-    GENERAL(rbp, Rbp),
-    GENERAL(rsi, Rsi),
-    GENERAL(rdi, Rdi),
-    GENERAL(r8, R8),
-    GENERAL(r9, R9),
-    GENERAL(r10, R10),
-    GENERAL(r11, R11),
-    GENERAL(r12, R12),
-    GENERAL(r13, R13),
-    GENERAL(r14, R14),
-    GENERAL(r15, R15),
+    GENERAL_ENTRY(rax, Rax), GENERAL_ENTRY(rcx, Rcx), GENERAL_ENTRY(rdx, Rdx), GENERAL_ENTRY(rbx, Rbx),
+    GENERAL_ENTRY(rbp, Rbp), GENERAL_ENTRY(rsi, Rsi), GENERAL_ENTRY(rdi, Rdi), GENERAL_ENTRY(r8, R8),
+    GENERAL_ENTRY(r9, R9),   GENERAL_ENTRY(r10, R10), GENERAL_ENTRY(r11, R11), GENERAL_ENTRY(r12, R12),
+    GENERAL_ENTRY(r13, R13), GENERAL_ENTRY(r14, R14), GENERAL_ENTRY(r15, R15),
 
-    {Group::InstructionPointer, PAGE(rip), StateRule::InstructionPointer, vmcs(Field::GuestRip), VMCB(rip)},
-    {Group::InstructionPointer, PAGE(rsp), StateRule::Plain, vmcs(Field::GuestRsp), VMCB(rsp)},
-    {Group::InstructionPointer, PAGE(rflags), StateRule::Rflags, vmcs(Field::GuestRflags), VMCB(rflags)},
+    ENTRY(InstructionPointer, rip, InstructionPointer, VMCS(GuestRip), VMCB(rip)),
+    ENTRY(InstructionPointer, rsp, Plain, VMCS(GuestRsp), VMCB(rsp)),
+    ENTRY(InstructionPointer, rflags, Rflags, VMCS(GuestRflags), VMCB(rflags)),
 
-    SEGMENT(Group::CodeSegments, cs, Cs),
-    SEGMENT(Group::CodeSegments, ss, Ss),
-    SEGMENT(Group::DataSegments, ds, Ds),
-    SEGMENT(Group::DataSegments, es, Es),
-    SEGMENT(Group::DataSegments, fs, Fs),
-    SEGMENT(Group::DataSegments, gs, Gs),
-    SEGMENT(Group::SystemSegments, ldtr, Ldtr),
-    SEGMENT(Group::SystemSegments, tr, Tr),
+    SEGMENT(CodeSegments, cs, Cs),
+    SEGMENT(CodeSegments, ss, Ss),
+    SEGMENT(DataSegments, ds, Ds),
+    SEGMENT(DataSegments, es, Es),
+    SEGMENT(DataSegments, fs, Fs),
+    SEGMENT(DataSegments, gs, Gs),
+    SEGMENT(SystemSegments, ldtr, Ldtr),
+    SEGMENT(SystemSegments, tr, Tr),
     TABLE(gdtr, Gdtr),
     TABLE(idtr, Idtr),
 
     // EFER first: whether the guest is in long mode is judged with CR0 behind it.
-    {Group::ControlRegisters, PAGE(efer), StateRule::Efer, vmcs(Field::GuestEfer), VMCB(efer)},
-    {Group::ControlRegisters, PAGE(cr0), StateRule::Cr0, vmcs(Field::GuestCr0), VMCB(cr0)},
-    {Group::ControlRegisters, PAGE(cr2), StateRule::Plain, general(GeneralRegister::Rsp), VMCB(cr2)},
-    {Group::ControlRegisters, PAGE(cr3), StateRule::Plain, vmcs(Field::GuestCr3), VMCB(cr3)},
-    {Group::ControlRegisters, PAGE(cr4), StateRule::Cr4, vmcs(Field::GuestCr4), VMCB(cr4)},
-    {Group::ControlRegisters, PAGE(xcr0), StateRule::Xcr0, {}, {}},
+    ENTRY(ControlRegisters, efer, Efer, VMCS(GuestEfer), VMCB(efer), x86::Msr::Efer),
+    ENTRY(ControlRegisters, cr0, Cr0, VMCS(GuestCr0), VMCB(cr0)),
+    ENTRY(ControlRegisters, cr2, Plain, GENERAL(Rsp), VMCB(cr2)),
+    ENTRY(ControlRegisters, cr3, Plain, VMCS(GuestCr3), VMCB(cr3)),
+    ENTRY(ControlRegisters, cr4, Cr4, VMCS(GuestCr4), VMCB(cr4)),
+    ENTRY(ControlRegisters, xcr0, Xcr0, {}, {}),
 
-    {Group::DebugRegisters, PAGE(dr0), StateRule::Plain, resident(0), resident(0)},
-    {Group::DebugRegisters, PAGE(dr1), StateRule::Plain, resident(8), resident(8)},
-    {Group::DebugRegisters, PAGE(dr2), StateRule::Plain, resident(16), resident(16)},
-    {Group::DebugRegisters, PAGE(dr3), StateRule::Plain, resident(24), resident(24)},
-    {Group::DebugRegisters, PAGE(dr6), StateRule::DebugStatus, resident(offsetof(ResidentRegisters, debug_status)),
-     VMCB(dr6)},
-    {Group::DebugRegisters, PAGE(dr7), StateRule::DebugControl, vmcs(Field::GuestDr7), VMCB(dr7)},
+    ENTRY(DebugRegisters, dr0, Plain, HARDWARE(resident.debug[0]), HARDWARE(resident.debug[0])),
+    ENTRY(DebugRegisters, dr1, Plain, HARDWARE(resident.debug[1]), HARDWARE(resident.debug[1])),
+    ENTRY(DebugRegisters, dr2, Plain, HARDWARE(resident.debug[2]), HARDWARE(resident.debug[2])),
+    ENTRY(DebugRegisters, dr3, Plain, HARDWARE(resident.debug[3]), HARDWARE(resident.debug[3])),
+    ENTRY(DebugRegisters, dr6, DebugStatus, HARDWARE(resident.debug_status), VMCB(dr6)),
+    ENTRY(DebugRegisters, dr7, DebugControl, VMCS(GuestDr7), VMCB(dr7)),
 
-    {Group::SystemCallMsrs, PAGE(star), StateRule::Plain, resident(offsetof(ResidentRegisters, star)), VMCB(star)},
-    {Group::SystemCallMsrs, PAGE(lstar), StateRule::Canonical, resident(offsetof(ResidentRegisters, lstar)), VMCB(lstar)},
-    {Group::SystemCallMsrs, PAGE(cstar), StateRule::Canonical, hardware(offsetof(VcpuHardware, cstar)), VMCB(cstar)},
-    {Group::SystemCallMsrs, PAGE(sfmask), StateRule::Limited32, resident(offsetof(ResidentRegisters, sfmask)),
-     VMCB(sfmask)},
-    {Group::SystemCallMsrs, PAGE(kernel_gs_base), StateRule::Canonical,
-     resident(offsetof(ResidentRegisters, kernel_gs_base)), VMCB(kernel_gs_base)},
-    {Group::SystemCallMsrs, PAGE(sysenter_cs), StateRule::Limited32, vmcs(Field::GuestSysenterCs), VMCB(sysenter_cs)},
-    {Group::SystemCallMsrs, PAGE(sysenter_esp), StateRule::Canonical, vmcs(Field::GuestSysenterEsp), VMCB(sysenter_esp)},
-    {Group::SystemCallMsrs, PAGE(sysenter_eip), StateRule::Canonical, vmcs(Field::GuestSysenterEip), VMCB(sysenter_eip)},
-    {Group::SystemCallMsrs, PAGE(tsc_aux), StateRule::Limited32, resident(offsetof(ResidentRegisters, tsc_aux)),
-     resident(offsetof(ResidentRegisters, tsc_aux))},
+    ENTRY(SystemCallMsrs, star, Plain, HARDWARE(resident.star), VMCB(star), x86::Msr::Star),
+    ENTRY(SystemCallMsrs, lstar, Canonical, HARDWARE(resident.lstar), VMCB(lstar), x86::Msr::Lstar),
+    ENTRY(SystemCallMsrs, cstar, Canonical, HARDWARE(cstar), VMCB(cstar), x86::Msr::Cstar),
+    ENTRY(SystemCallMsrs, sfmask, Limited32, HARDWARE(resident.sfmask), VMCB(sfmask), x86::Msr::SyscallMask),
+    ENTRY(SystemCallMsrs, kernel_gs_base, Canonical, HARDWARE(resident.kernel_gs_base), VMCB(kernel_gs_base),
+          x86::Msr::KernelGsBase),
+    ENTRY(SystemCallMsrs, sysenter_cs, Limited32, VMCS(GuestSysenterCs), VMCB(sysenter_cs)),
+    ENTRY(SystemCallMsrs, sysenter_esp, Canonical, VMCS(GuestSysenterEsp), VMCB(sysenter_esp)),
+    ENTRY(SystemCallMsrs, sysenter_eip, Canonical, VMCS(GuestSysenterEip), VMCB(sysenter_eip)),
+    ENTRY(SystemCallMsrs, tsc_aux, Limited32, HARDWARE(resident.tsc_aux), HARDWARE(resident.tsc_aux), x86::Msr::TscAux),
 
-    {Group::PageAttributes, PAGE(pat), StateRule::PageAttributes, vmcs(Field::GuestPat), VMCB(pat)},
-    {Group::TimeStampCounter, PAGE(tsc_offset), StateRule::Plain, hardware(offsetof(VcpuHardware, tsc_offset)),
-     hardware(offsetof(VcpuHardware, tsc_offset))},
-    {Group::Interruptibility, PAGE(interruptibility), StateRule::Interruptibility, vmcs(Field::GuestInterruptibility),
-     VMCB(interrupt_shadow)},
+    ENTRY(PageAttributes, pat, PageAttributes, VMCS(GuestPat), VMCB(pat), x86::Msr::Pat),
+    ENTRY(TimeStampCounter, tsc_offset, Plain, HARDWARE(tsc_offset), HARDWARE(tsc_offset)),
+    ENTRY(Interruptibility, interruptibility, Interruptibility, VMCS(GuestInterruptibility), VMCB(interrupt_shadow)),
 
-    {Group::ExitInformation, PAGE(exit_linear_address), StateRule::ReadOnly, vmcs(Field::GuestLinearAddress), {}},
-    {Group::ExitInformation, PAGE(exit_physical_address), StateRule::ReadOnly, vmcs(Field::GuestPhysicalAddress),
-     VMCB(exit_info_2)},
-    {Group::ExitInformation, PAGE(exit_raw_reason), StateRule::ReadOnly, vmcs(Field::ExitReason), VMCB(exit_code)},
-    {Group::ExitInformation, PAGE(exit_qualification), StateRule::ReadOnly, vmcs(Field::Qualification),
-     VMCB(exit_info_1)},
-    {Group::ExitInformation, PAGE(interrupted_event), StateRule::ReadOnly, hardware(offsetof(VcpuHardware, interrupted)),
-     hardware(offsetof(VcpuHardware, interrupted))},
+    ENTRY(ExitInformation, exit_linear_address, ReadOnly, VMCS(GuestLinearAddress), {}),
+    ENTRY(ExitInformation, exit_physical_address, ReadOnly, VMCS(GuestPhysicalAddress), VMCB(exit_info_2)),
+    ENTRY(ExitInformation, exit_raw_reason, ReadOnly, VMCS(ExitReason), VMCB(exit_code)),
+    ENTRY(ExitInformation, exit_qualification, ReadOnly, VMCS(Qualification), VMCB(exit_info_1)),
+    ENTRY(ExitInformation, interrupted_event, ReadOnly, HARDWARE(interrupted), HARDWARE(interrupted)),
 };
+// clang-format on
 
-#undef PAGE
+#undef ENTRY
+#undef VMCS
 #undef VMCB
+#undef HARDWARE
 #undef GENERAL
+#undef GENERAL_ENTRY
 #undef SEGMENT
 #undef TABLE
+
+/// A value of 2, 4 or 8 bytes, read or written once.
+inline uint64_t load(const void* from, uint8_t bytes) {
+    switch (bytes) {
+        case sizeof(uint16_t): return __atomic_load_n(static_cast<const uint16_t*>(from), __ATOMIC_RELAXED);
+        case sizeof(uint32_t): return __atomic_load_n(static_cast<const uint32_t*>(from), __ATOMIC_RELAXED);
+        default: return __atomic_load_n(static_cast<const uint64_t*>(from), __ATOMIC_RELAXED);
+    }
+}
+template <typename Word>
+void store_as(void* to, uint64_t value) {
+    __atomic_store_n(static_cast<Word*>(to), static_cast<Word>(value), __ATOMIC_RELAXED);
+}
+inline void store(void* to, uint8_t bytes, uint64_t value) {
+    switch (bytes) {
+        case sizeof(uint16_t): return store_as<uint16_t>(to, value);
+        case sizeof(uint32_t): return store_as<uint32_t>(to, value);
+        default: return store_as<uint64_t>(to, value);
+    }
+}
 
 }  // namespace state_table
 
 /// The value as it may go to hardware; nothing if it can never be right. CR0, CR4 and XCR0 depend on the CPU: those the
 /// back-end and the FPU code judge.
 constexpr std::optional<uint64_t> admissible(StateRule rule, uint64_t value) {
+    using x86::Efer;
+    const auto only = [value](uint64_t settable, uint64_t ones = 0) { return (value & settable) | ones; };
+    const auto if_valid = [value](bool valid) { return valid ? std::optional{value} : std::nullopt; };
     switch (rule) {
-        case StateRule::Limited32:
-            return value & UINT32_MAX;
-        case StateRule::Canonical:
-            if (static_cast<uint64_t>(static_cast<int64_t>(value << 16) >> 16) != value) return std::nullopt;
-            return value;
-        case StateRule::Rflags: {
-            constexpr uint64_t settable = 0x3f7fd5;
-            return (value & settable) | x86::Rflags::AlwaysOne::mask;
-        }
-        case StateRule::Efer: {
-            constexpr uint64_t known = x86::Efer::SystemCallEnable::mask | x86::Efer::LongModeEnable::mask |
-                                       x86::Efer::LongModeActive::mask | x86::Efer::NoExecuteEnable::mask;
-            if ((value & ~known) != 0) return std::nullopt;
-            return value;
-        }
-        case StateRule::DebugStatus: {
-            constexpr uint64_t settable = 0xe00f, ones = 0xffff0ff0;
-            return (value & settable) | ones;
-        }
-        case StateRule::DebugControl: {
-            constexpr uint64_t settable = 0xffff2bff, one = 0x400;
-            return (value & settable) | one;
-        }
+        case StateRule::Limited32: return only(UINT32_MAX);
+        case StateRule::Rflags: return only(0x3f7fd5, x86::Rflags::AlwaysOne::mask);
+        case StateRule::DebugStatus: return only(0xe00f, 0xffff0ff0);
+        case StateRule::DebugControl: return only(0xffff2bff, 0x400);
+        case StateRule::SegmentAccess: return only(0x1f0ff);
+        case StateRule::Interruptibility: return only(0xb);
+        case StateRule::Canonical: return if_valid(value + (uint64_t{1} << 47) < uint64_t{1} << 48);
+        case StateRule::Efer:
+            return if_valid(value == only(Efer::SystemCallEnable::mask | Efer::LongModeEnable::mask |
+                                          Efer::LongModeActive::mask | Efer::NoExecuteEnable::mask));
         case StateRule::PageAttributes:
             for (unsigned index = 0; index < 8; ++index) {
                 const unsigned type = value >> index * 8 & 0xff;
                 if (type > 7 || type == 2 || type == 3) return std::nullopt;
             }
             return value;
-        case StateRule::SegmentAccess: {
-            constexpr uint64_t defined = 0x1f0ff;
-            return value & defined;
-        }
-        case StateRule::Interruptibility: {
-            constexpr uint64_t defined = 0xb;
-            return value & defined;
-        }
-        default:
-            return value;
+        default: return value;
     }
 }
 
@@ -236,15 +198,13 @@ constexpr void set_init_state(abi::VcpuStatePage& page) {
 }
 
 /// VMX access rights <-> the attribute word of a VMCB segment, where what is not present is not usable.
+inline constexpr uint64_t unusable_segment = 1 << 16;
 constexpr uint16_t vmcb_attributes(uint64_t access) {
-    constexpr uint64_t unusable = 1 << 16;
-    if ((access & unusable) != 0) return 0;
-    return static_cast<uint16_t>((access & 0xff) | (access >> 4 & 0xf00));
+    return (access & unusable_segment) != 0 ? 0 : static_cast<uint16_t>((access & 0xff) | (access >> 4 & 0xf00));
 }
 constexpr uint64_t access_rights(uint16_t attributes) {
     constexpr uint16_t present = 1 << 7;
-    constexpr uint64_t unusable = 1 << 16;
-    return (attributes & 0xffu) | (attributes & 0xf00u) << 4 | ((attributes & present) != 0 ? 0 : unusable);
+    return (attributes & 0xffu) | (attributes & 0xf00u) << 4 | ((attributes & present) != 0 ? 0 : unusable_segment);
 }
 
 }  // namespace bulkhead::kernel

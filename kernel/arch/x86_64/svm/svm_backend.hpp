@@ -4,17 +4,20 @@
 // user space calls `leave` first. Guests leave these registers as they were in the host at `initialize_cpu`.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-
-#include "hw/x86/svm/vmcb.hpp"
-#include "kernel/arch/x86_64/vcpu_hardware.hpp"
 #include "kernel/arch/x86_64/vcpu_state.hpp"
+#include "kernel/object/vcpu.hpp"
 
 namespace bulkhead::kernel {
 
 /// What the CPU may take from its cache when nothing was changed since the exit; 0 if it has no clean bits.
 extern "C" uint32_t svm_clean_after_exit;
+
+inline x86::Vmcb& vmcb_of(Vcpu& vcpu) { return *static_cast<x86::Vmcb*>(vcpu.hardware().control_block); }
+/// The CPU must not take these parts (`SvmClean`) of a VMCB from its cache.
+template <typename... Part>
+void changed(x86::Vmcb& vmcb) {
+    vmcb.clean &= static_cast<uint32_t>(~(Part::mask | ...));
+}
 
 class SvmBackend {
   public:
@@ -23,8 +26,6 @@ class SvmBackend {
 
     bool initialize_cpu();
     void create(Vcpu& vcpu);
-    void destroy(Vcpu& vcpu);
-    void load(Vcpu& vcpu);
     [[noreturn]] void enter(Vcpu& vcpu);
     void leave();
     void skip_instruction(Vcpu& vcpu);
@@ -37,15 +38,12 @@ class SvmBackend {
     void note_position(Vcpu& vcpu);
     uint64_t read_state(Vcpu& vcpu, const StateEntry& entry);
     bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value);
-    void begin_state_access(Vcpu& vcpu, uint32_t groups);
-    bool end_state_write(Vcpu& vcpu, uint32_t groups);
-    std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index);
-    bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value);
+    void begin_state_access(Vcpu& vcpu);
+    bool end_state_write(Vcpu& vcpu);
 
     [[noreturn]] void handle_exit(Vcpu& vcpu);
 
   private:
-    void load_other(Vcpu& vcpu);
     void assign_asid(Vcpu& vcpu);
     void request_window(Vcpu& vcpu, uint8_t priority);
     void watch_task_priority(Vcpu& vcpu);
@@ -64,5 +62,10 @@ class SvmBackend {
     uint32_t asid_count_ = 0;
     bool next_rip_ = false;
 };
+
+namespace svm {
+inline void save(PhysicalAddress vmcb) { asm volatile("vmsave %0" : : "a"(vmcb.value()) : "memory"); }
+inline void load(PhysicalAddress vmcb) { asm volatile("vmload %0" : : "a"(vmcb.value()) : "memory"); }
+}  // namespace svm
 
 }  // namespace bulkhead::kernel

@@ -1,26 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // AMD-V: what an exit means. AMD APM vol. 2, 15.6 to 15.14, appendix C.
-#include "hw/x86/svm/exit.hpp"
-
-#include "hw/x86/control_register.hpp"
-#include "hw/x86/vmx/exit.hpp"
-#include "kernel/arch/x86_64/svm/svm_backend.hpp"
-#include "kernel/arch/x86_64/svm/svm_cpu.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
-#include "kernel/object/vcpu.hpp"
 
 namespace bulkhead::kernel {
 
 using abi::ExitReason;
 using x86::EventInformation, x86::SvmExit, x86::SvmIntercept1, x86::Vmcb;
+using Step = VcpuHardware::Step;
 using Virtual = x86::VirtualInterruptControl;
 
 extern "C" [[noreturn]] void svm_exit(Vcpu& vcpu) { svm_backend.handle_exit(vcpu); }
 
 namespace {
-Vmcb& vmcb_of(Vcpu& vcpu) { return *static_cast<Vmcb*>(vcpu.hardware().control_block); }
-
 /// Instructions without prefixes, for CPUs that do not save the next RIP (docs/limits.md).
 struct UnprefixedLength {
     static constexpr uint8_t cpuid = 2, msr = 2, hlt = 1, vmmcall = 3, xsetbv = 3;
@@ -39,7 +31,8 @@ void SvmBackend::note_instruction(Vcpu& vcpu, uint8_t length) {
 /// MOV CR8 changed the VMCB's copy.
 void SvmBackend::take_task_priority(Vcpu& vcpu) {
     const uint8_t priority = Virtual::TaskPriority::read(vmcb_of(vcpu).virtual_interrupt);
-    if (priority != vcpu.apic().task_priority() >> 4) vcpu.apic().set_task_priority(static_cast<uint8_t>(priority << 4));
+    if (priority != vcpu.apic().task_priority() >> 4)
+        vcpu.apic().set_task_priority(static_cast<uint8_t>(priority << 4));
 }
 
 void SvmBackend::handle_exit(Vcpu& vcpu) {
@@ -53,13 +46,14 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
     hardware.interrupted = 0;
     vmcb.clean = svm_clean_after_exit;
     take_task_priority(vcpu);
-    if (EventInformation::Valid::read(vmcb.exit_event)) [[unlikely]] inject_interrupted_event(vcpu);
+    if (EventInformation::Valid::read(vmcb.exit_event)) [[unlikely]]
+        inject_interrupted_event(vcpu);
     // -1 has 32 or 64 bits, depending on the CPU.
-    const auto reason = static_cast<int32_t>(vmcb.exit_code) < 0 ? SvmExit::Invalid : static_cast<SvmExit>(vmcb.exit_code);
+    const auto reason =
+        static_cast<int32_t>(vmcb.exit_code) < 0 ? SvmExit::Invalid : static_cast<SvmExit>(vmcb.exit_code);
     // The instruction behind STI exits by itself: it needs no single step any more.
-    constexpr auto debug = static_cast<uint64_t>(SvmExit::Exception0) + static_cast<uint64_t>(x86::Exception::Debug);
     const bool from_outside = reason >= SvmExit::Interrupt && reason <= SvmExit::Smi;
-    if (hardware.step == VcpuHardware::Step::Shadow && !from_outside && vmcb.exit_code != debug) [[unlikely]]
+    if (hardware.step == Step::Shadow && !from_outside && reason != SvmExit::Debug) [[unlikely]]
         drop_shadow_step(vcpu);
     switch (reason) {
         case SvmExit::Interrupt:
@@ -74,13 +68,25 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
             vcpu.on_interrupt_window();
         case SvmExit::WriteCr8:
             drop_window(vcpu);
-            if (!x86::Rflags::Trap::read(vmcb.rflags)) begin_step(vcpu, VcpuHardware::Step::TaskPriority);
+            if (!x86::Rflags::Trap::read(vmcb.rflags)) begin_step(vcpu, Step::TaskPriority);
             vcpu.absorbed(ExitReason::ControlRegister);
         case SvmExit::Iret:
             vmcb.intercept_1 &= ~static_cast<uint32_t>(SvmIntercept1::Iret);
-            vmcb.clean &= ~static_cast<uint32_t>(x86::SvmClean::Intercepts::mask);
-            begin_step(vcpu, VcpuHardware::Step::NmiReturn);
+            changed<x86::SvmClean::Intercepts>(vmcb);
+            begin_step(vcpu, Step::NmiReturn);
             vcpu.go_on();
+        case SvmExit::MachineCheck:
+            leave();
+            asm volatile("int $18" : : : "memory");
+            vcpu.on_interrupt();
+        // #DB and #AC are the guest's; they come here only so that an endless row of them lets interrupts in.
+        case SvmExit::Debug:
+            if (hardware.step != Step::None) end_step(vcpu);
+            inject(vcpu, EventInformation::make(x86::Exception::Debug));
+            vcpu.absorbed(ExitReason::Exception);
+        case SvmExit::AlignmentCheck:
+            inject(vcpu, EventInformation::make(x86::Exception::AlignmentCheck) | EventInformation::HasErrorCode::mask);
+            vcpu.absorbed(ExitReason::Exception);
         case SvmExit::NestedPageFault:
             handle_nested_fault(vcpu);
         case SvmExit::Io:
@@ -90,17 +96,15 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
             vcpu.set_osxsave(x86::Cr4::XsaveEnable::read(vmcb.cr4));
             vcpu.fpu().follow_cpu();
             vcpu.on_cpuid();
-        case SvmExit::Msr:
-        case SvmExit::Xsetbv: {
-            note_instruction(vcpu, reason == SvmExit::Msr ? UnprefixedLength::msr : UnprefixedLength::xsetbv);
-            const auto index = static_cast<uint32_t>(hardware.frame[GeneralRegister::Rcx]);
-            const uint64_t value = hardware.frame[GeneralRegister::Rdx] << 32 |
-                                   (hardware.frame[GeneralRegister::Rax] & UINT32_MAX);
-            if (reason == SvmExit::Xsetbv) vcpu.on_xsetbv(index, value);
+        case SvmExit::Msr: {
+            note_instruction(vcpu, UnprefixedLength::msr);
             const bool is_write = vmcb.exit_info_1 != 0;
-            if (is_write) vcpu.on_msr_write(index, value);
-            vcpu.on_msr_read(index);
+            if (is_write) vcpu.on_msr_write(hardware.frame.ecx(), hardware.frame.edx_eax());
+            vcpu.on_msr_read(hardware.frame.ecx());
         }
+        case SvmExit::Xsetbv:
+            note_instruction(vcpu, UnprefixedLength::xsetbv);
+            vcpu.on_xsetbv(hardware.frame.ecx(), hardware.frame.edx_eax());
         case SvmExit::Hlt:
             note_instruction(vcpu, UnprefixedLength::hlt);
             vcpu.on_hlt();
@@ -117,24 +121,7 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
         default:
             break;
     }
-    constexpr auto exceptions = static_cast<uint64_t>(SvmExit::Exception0);
-    constexpr uint64_t exception_count = 32;
     note_position(vcpu);
-    if (vmcb.exit_code - exceptions < exception_count) {
-        const auto vector = static_cast<uint8_t>(vmcb.exit_code - exceptions);
-        if (vector == static_cast<uint8_t>(x86::Exception::MachineCheck)) {
-            leave();
-            asm volatile("int $18" : : : "memory");
-            vcpu.on_interrupt();
-        }
-        if (vector == static_cast<uint8_t>(x86::Exception::Debug) && hardware.step != VcpuHardware::Step::None)
-            end_step(vcpu);
-        // #DB and #AC are the guest's; they came here only so that an endless row of them lets interrupts in.
-        uint64_t event = EventInformation::make(vector, EventInformation::Kind::HardwareException);
-        if (vector == static_cast<uint8_t>(x86::Exception::AlignmentCheck)) event |= EventInformation::HasErrorCode::mask;
-        inject(vcpu, event);
-        vcpu.absorbed(ExitReason::Exception);
-    }
     constexpr uint64_t first_instruction = 0x65, last_instruction = 0x8e;
     if (vmcb.exit_code >= first_instruction && vmcb.exit_code <= last_instruction) {
         note_instruction(vcpu, 0);
@@ -144,15 +131,16 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
 }
 
 void SvmBackend::handle_io(Vcpu& vcpu) {
-    using x86::SvmIo;
     using abi::PortAccess;
+    using x86::SvmIo;
     const Vmcb& vmcb = vmcb_of(vcpu);
     const uint64_t io = vmcb.exit_info_1;
     vcpu.hardware().rip = vmcb.rip;
     vcpu.hardware().instruction_length = static_cast<uint8_t>(vmcb.exit_info_2 - vmcb.rip);
-    vcpu.on_port(PortAccess::Port::make(SvmIo::Port::read(io)) | PortAccess::SizeBytes::make(SvmIo::SizeBytes::read(io)) |
-                     PortAccess::String::make(SvmIo::String::read(io)) | PortAccess::Repeat::make(SvmIo::Repeat::read(io)),
-                 SvmIo::In::read(io));
+    vcpu.on_port(
+        PortAccess::Port::make(SvmIo::Port::read(io)) | PortAccess::SizeBytes::make(SvmIo::SizeBytes::read(io)) |
+            PortAccess::String::make(SvmIo::String::read(io)) | PortAccess::Repeat::make(SvmIo::Repeat::read(io)),
+        SvmIo::In::read(io));
 }
 
 void SvmBackend::handle_nested_fault(Vcpu& vcpu) {

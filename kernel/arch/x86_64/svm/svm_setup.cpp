@@ -1,20 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // AMD-V: what the CPU offers, switching it on, and a new VMCB in INIT state. AMD APM vol. 2, 15.4, 15.5, 15.10, 15.11.
-#include "hw/x86/control_register.hpp"
-#include "hw/x86/cpuid.hpp"
-#include "hw/x86/svm/exit.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
-#include "kernel/arch/x86_64/layout.hpp"
-#include "kernel/arch/x86_64/svm/svm_backend.hpp"
-#include "kernel/arch/x86_64/svm/svm_cpu.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/memory/kernel_pages.hpp"
-#include "kernel/object/vcpu.hpp"
 
 namespace bulkhead::kernel {
 
 using x86::SvmFeatures, x86::SvmIntercept1, x86::SvmIntercept2, x86::Vmcb;
 
-constinit SvmCpu svm_cpus[max_cpus]{};
 constinit uint32_t svm_clean_after_exit = 0;
 
 namespace {
@@ -22,32 +15,19 @@ namespace {
 constexpr unsigned io_map_order = 2;   // 12 KiB
 constexpr unsigned msr_map_order = 1;  // 8 KiB
 
-template <typename... Controls>
-constexpr uint32_t bits(Controls... controls) {
-    return (static_cast<uint32_t>(controls) | ...);
-}
-
-PhysicalAddress full_map(unsigned order) {
-    const std::optional<PhysicalAddress> pages = allocate_pages(order);
-    ASSERT(pages.has_value());  // the pool is at least 16 MiB at boot
-    __builtin_memset(direct_map(*pages), UINT8_MAX, page_size_bytes << order);
-    return *pages;
-}
-
 /// Two bits per MSR: intercept reads, intercept writes. APM vol. 2, 15.11.
 void allow_msr(PhysicalAddress map, uint32_t index) {
     constexpr uint32_t high_msrs = 0xc0000000, msrs = 0x2000, high_part = 0x800;
-    const uint32_t part = index >= high_msrs ? high_part : 0;
-    const uint32_t bit = 2 * (index & (msrs - 1));
-    auto* byte = direct_map<uint8_t>(map) + part + bit / 8;
-    *byte = static_cast<uint8_t>(*byte & ~(3u << bit % 8));
+    const uint32_t part = index >= high_msrs ? high_part : 0, bit = 2 * (index & (msrs - 1));
+    uint8_t& byte = direct_map<uint8_t>(map)[part + bit / 8];
+    byte = static_cast<uint8_t>(byte & ~(3u << bit % 8));
 }
 
 }  // namespace
 
 const char* SvmBackend::detect() {
     uint64_t control = 0;
-    if (read_msr_checked(x86::svm_vm_control, control) && x86::SvmVmControl::Disabled::read(control))
+    if (read_msr_checked(x86::Msr::SvmControl, control) && x86::SvmVmControl::Disabled::read(control))
         return "the firmware has switched AMD-V off";
     const x86::CpuidResult features = cpuid(SvmFeatures::leaf);
     if (!SvmFeatures::NestedPaging::read(features.edx)) return "the AMD-V of this CPU has no nested paging";
@@ -55,8 +35,8 @@ const char* SvmBackend::detect() {
     if (asid_count_ < 2) return "the AMD-V of this CPU has no address-space identifiers";
     next_rip_ = SvmFeatures::NextRip::read(features.edx);
     svm_clean_after_exit = SvmFeatures::CleanBits::read(features.edx) ? x86::SvmClean::all : 0;
-    io_permissions_ = full_map(io_map_order);
-    msr_permissions_ = full_map(msr_map_order);
+    io_permissions_ = make_permission_map(io_map_order);
+    msr_permissions_ = make_permission_map(msr_map_order);
     using x86::Msr;
     for (const Msr index : {Msr::SysenterCs, Msr::SysenterEsp, Msr::SysenterEip, Msr::Star, Msr::Lstar, Msr::Cstar,
                             Msr::SyscallMask, Msr::FsBase, Msr::GsBase, Msr::KernelGsBase})
@@ -68,8 +48,8 @@ bool SvmBackend::initialize_cpu() {
     const std::optional<PhysicalAddress> host_save = allocate_cleared_page();
     const std::optional<PhysicalAddress> host_vmcb = allocate_cleared_page();
     if (!host_save || !host_vmcb) return false;
-    kernel::write_msr(x86::Msr::Efer, kernel::read_msr(x86::Msr::Efer) | x86::Efer::SvmEnable::mask);
-    kernel::write_msr(x86::svm_host_save, host_save->value());
+    write_msr(x86::Msr::Efer, read_msr(x86::Msr::Efer) | x86::Efer::SvmEnable::mask);
+    write_msr(x86::Msr::SvmHostSave, host_save->value());
     Cpu::current().host_vmcb = *host_vmcb;
     svm::save(*host_vmcb);
     Vmcb& host = *direct_map<Vmcb>(*host_vmcb);
@@ -78,24 +58,23 @@ bool SvmBackend::initialize_cpu() {
 }
 
 void SvmBackend::create(Vcpu& vcpu) {
-    VcpuHardware& hardware = vcpu.hardware();
-    Vmcb& vmcb = *static_cast<Vmcb*>(hardware.control_block);
-    // Endless #AC and #DB would keep interrupts out for ever (CVE-2015-5307, CVE-2015-8104).
-    vmcb.intercept_exceptions = 1u << static_cast<unsigned>(x86::Exception::AlignmentCheck) |
-                                1u << static_cast<unsigned>(x86::Exception::Debug) |
-                                1u << static_cast<unsigned>(x86::Exception::MachineCheck);
-    vmcb.intercept_1 = bits(SvmIntercept1::Interrupt, SvmIntercept1::Nmi, SvmIntercept1::Smi, SvmIntercept1::Init,
-                            SvmIntercept1::VirtualInterrupt, SvmIntercept1::Rdpmc, SvmIntercept1::Cpuid,
-                            SvmIntercept1::Invd, SvmIntercept1::Hlt, SvmIntercept1::Invlpga, SvmIntercept1::IoProtection,
-                            SvmIntercept1::MsrProtection, SvmIntercept1::FerrFreeze, SvmIntercept1::Shutdown);
-    vmcb.intercept_2 = bits(SvmIntercept2::Vmrun, SvmIntercept2::Vmmcall, SvmIntercept2::Vmload, SvmIntercept2::Vmsave,
-                            SvmIntercept2::Stgi, SvmIntercept2::Clgi, SvmIntercept2::Skinit, SvmIntercept2::Monitor,
-                            SvmIntercept2::Mwait, SvmIntercept2::MwaitArmed, SvmIntercept2::Xsetbv);
+    Vmcb& vmcb = vmcb_of(vcpu);
+    vmcb.intercept_exceptions = intercepted_exceptions;
+    vmcb.intercept_1 =
+        Flags(SvmIntercept1::Interrupt, SvmIntercept1::Nmi, SvmIntercept1::Smi, SvmIntercept1::Init,
+              SvmIntercept1::VirtualInterrupt, SvmIntercept1::Rdpmc, SvmIntercept1::Cpuid, SvmIntercept1::Invd,
+              SvmIntercept1::Hlt, SvmIntercept1::Invlpga, SvmIntercept1::IoProtection, SvmIntercept1::MsrProtection,
+              SvmIntercept1::FerrFreeze, SvmIntercept1::Shutdown)
+            .word();
+    vmcb.intercept_2 = Flags(SvmIntercept2::Vmrun, SvmIntercept2::Vmmcall, SvmIntercept2::Vmload, SvmIntercept2::Vmsave,
+                             SvmIntercept2::Stgi, SvmIntercept2::Clgi, SvmIntercept2::Skinit, SvmIntercept2::Monitor,
+                             SvmIntercept2::Mwait, SvmIntercept2::MwaitArmed, SvmIntercept2::Xsetbv)
+                           .word();
     vmcb.io_permission_map = io_permissions_.value();
     vmcb.msr_permission_map = msr_permissions_.value();
     vmcb.virtual_interrupt = x86::VirtualInterruptControl::Masking::mask;
     vmcb.nested_paging = 1;
-    vmcb.nested_cr3 = hardware.guest_space.value();
+    vmcb.nested_cr3 = vcpu.hardware().guest_space.value();
 }
 
 }  // namespace bulkhead::kernel

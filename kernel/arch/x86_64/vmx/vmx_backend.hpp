@@ -6,13 +6,10 @@
 // DR0-3, DR6 are exchanged only when another vCPU is loaded. EFER.SCE is 0 in the host, so no program can use them.
 #pragma once
 
-#include <cstdint>
-#include <optional>
-
-#include "kernel/arch/x86_64/vcpu_hardware.hpp"
 #include "kernel/arch/x86_64/vcpu_state.hpp"
 #include "kernel/arch/x86_64/vmx/vmx_controls.hpp"
 #include "kernel/arch/x86_64/vmx/vmx_instructions.hpp"
+#include "kernel/object/vcpu.hpp"
 
 namespace bulkhead::kernel {
 
@@ -24,8 +21,6 @@ class VmxBackend {
 
     bool initialize_cpu();
     void create(Vcpu& vcpu);
-    void destroy(Vcpu& vcpu);
-    void load(Vcpu& vcpu);
     [[noreturn]] void enter(Vcpu& vcpu);
     void leave() {}
     void skip_instruction(Vcpu& vcpu);
@@ -38,16 +33,14 @@ class VmxBackend {
     void note_position(Vcpu& vcpu);
     uint64_t read_state(Vcpu& vcpu, const StateEntry& entry);
     bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value);
-    void begin_state_access(Vcpu& vcpu, uint32_t groups);
-    bool end_state_write(Vcpu& vcpu, uint32_t groups);
-    std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index);
-    bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value);
+    void begin_state_access(Vcpu&) {}
+    bool end_state_write(Vcpu& vcpu);
 
     [[noreturn]] void handle_exit(Vcpu& vcpu, uint64_t reason);
-    [[noreturn]] void handle_failed_entry(Vcpu& vcpu);
+    /// The state of the guest, or the event, is one no CPU can have: the monitor's fault.
+    [[noreturn]] void handle_refused_entry(Vcpu& vcpu, uint64_t reason, uint64_t qualification);
 
   private:
-    void load_other(Vcpu& vcpu);
     void write_host_state(Vcpu& vcpu);
     void write_controls(Vcpu& vcpu);
     void make_msr_bitmap();
@@ -55,7 +48,6 @@ class VmxBackend {
     void hardware_delivery(Vcpu& vcpu);
     void software_delivery(Vcpu& vcpu);
     void inject_interrupted_event(Vcpu& vcpu);
-    [[noreturn]] void handle_refused_state(Vcpu& vcpu, uint64_t reason, uint64_t qualification);
     [[noreturn]] void handle_exception(Vcpu& vcpu);
     [[noreturn]] void handle_control_register(Vcpu& vcpu);
     [[noreturn]] void handle_io(Vcpu& vcpu);
@@ -68,5 +60,9 @@ class VmxBackend {
     uint64_t ept_vpid_ = 0;
     PhysicalAddress msr_bitmap_;
 };
+
+/// Bits of CR0 the guest does not reach: NE must be 1; CD and NW would act on the host (SDM vol. 3C, 27.3.2.1).
+inline constexpr uint64_t cr0_of_host =
+    x86::Cr0::NumericError::mask | x86::Cr0::CacheDisable::mask | x86::Cr0::NotWriteThrough::mask;
 
 }  // namespace bulkhead::kernel

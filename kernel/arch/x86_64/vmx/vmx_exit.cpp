@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // VT-x: what an exit means. Intel SDM vol. 3C, 26.1, 28.2; vol. 3D, appendix C.
-#include "hw/x86/control_register.hpp"
-#include "hw/x86/vmx/exit.hpp"
+#include <algorithm>
+
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
-#include "kernel/arch/x86_64/vmx/vmx_backend.hpp"
-#include "kernel/arch/x86_64/vmx/vmx_cpu.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
-#include "kernel/object/vcpu.hpp"
 
 namespace bulkhead::kernel {
 
@@ -17,14 +14,29 @@ using abi::ExitReason;
 using x86::EventInformation, x86::Interruptibility, x86::VmxExit, x86::VmxExitReason;
 
 extern "C" [[noreturn]] void vmx_exit(Vcpu& vcpu, uint64_t reason) { vmx_backend.handle_exit(vcpu, reason); }
-extern "C" [[noreturn]] void vmx_entry_failed(Vcpu& vcpu) { vmx_backend.handle_failed_entry(vcpu); }
+extern "C" [[noreturn]] void vmx_entry_failed(Vcpu& vcpu) {
+    vmx_backend.handle_refused_entry(vcpu, read(Field::InstructionError), 0);
+}
 
-void VmxBackend::handle_failed_entry(Vcpu& vcpu) {
-    const uint64_t error = read(Field::InstructionError);
+namespace {
+/// Instructions that the monitor fetches and emulates, or refuses. Those of VT-x from VMCLEAR to VMXON are in a row.
+constexpr VmxExit monitors_instructions[] = {VmxExit::Invd,    VmxExit::Rdpmc,           VmxExit::Mwait,
+                                             VmxExit::Monitor, VmxExit::DescriptorTable, VmxExit::TaskRegister,
+                                             VmxExit::Invept,  VmxExit::Invvpid,         VmxExit::Wbinvd};
+
+/// What was interrupted, or happened, as an event that can be injected.
+uint64_t event_from(uint64_t information, Field error_code) {
+    const uint64_t event = information & UINT32_MAX & ~EventInformation::NmiUnblocking::mask;
+    if (!EventInformation::HasErrorCode::read(event)) return event;
+    return event | EventInformation::ErrorCode::make(static_cast<uint32_t>(read(error_code)));
+}
+}  // namespace
+
+void VmxBackend::handle_refused_entry(Vcpu& vcpu, uint64_t reason, uint64_t qualification) {
     write(Field::EntryInterruption, 0);  // still valid, and perhaps what was wrong
     vcpu.hardware().injecting = false;
     note_position(vcpu);
-    vcpu.on_other(ExitReason::InvalidState, error);
+    vcpu.on_other(ExitReason::InvalidState, reason, qualification);
 }
 
 void VmxBackend::note_instruction(Vcpu& vcpu) {
@@ -35,20 +47,16 @@ void VmxBackend::note_instruction(Vcpu& vcpu) {
 
 void VmxBackend::handle_exit(Vcpu& vcpu, uint64_t reason) {
     VcpuHardware& hardware = vcpu.hardware();
-    if (VmxExitReason::EntryFailure::read(reason)) [[unlikely]] {
-        const uint64_t qualification = read(Field::Qualification);
-        handle_refused_state(vcpu, reason, qualification);
-    }
+    if (VmxExitReason::EntryFailure::read(reason)) [[unlikely]]
+        handle_refused_entry(vcpu, reason, read(Field::Qualification));
     hardware.launched = true;
     hardware.injecting = false;
     hardware.interrupted = 0;
     const VmxExit basic = VmxExitReason::Basic::read(reason);
     switch (basic) {
-        case VmxExit::ExternalInterrupt: {
-            const auto vector = EventInformation::Vector::read(read(Field::ExitInterruption));
-            if (vector != Vectors::spurious) external_interrupt_in_kernel(vector);
+        case VmxExit::ExternalInterrupt:
+            external_interrupt_in_kernel(EventInformation::Vector::read(read(Field::ExitInterruption)));
             vcpu.on_interrupt();
-        }
         case VmxExit::PreemptionTimer:
             let_interrupts_in();
             vcpu.on_interrupt();
@@ -69,10 +77,9 @@ void VmxBackend::handle_exit(Vcpu& vcpu, uint64_t reason) {
         case VmxExit::TripleFault:
             note_position(vcpu);
             vcpu.on_other(ExitReason::TripleFault);
-        case VmxExit::VirtualizedEoi: {
+        case VmxExit::VirtualizedEoi:
             note_position(vcpu);
             vcpu.on_end_of_interrupt(static_cast<uint8_t>(read(Field::Qualification)));
-        }
         case VmxExit::TaskSwitch:
         case VmxExit::ApicAccess:
         case VmxExit::EptMisconfiguration: {
@@ -92,42 +99,21 @@ void VmxBackend::handle_exit(Vcpu& vcpu, uint64_t reason) {
         case VmxExit::IoInstruction:
             handle_io(vcpu);
         case VmxExit::Rdmsr:
-            vcpu.on_msr_read(static_cast<uint32_t>(hardware.frame[GeneralRegister::Rcx]));
+            vcpu.on_msr_read(hardware.frame.ecx());
         case VmxExit::Wrmsr:
-        case VmxExit::Xsetbv: {
-            const auto index = static_cast<uint32_t>(hardware.frame[GeneralRegister::Rcx]);
-            const uint64_t value = hardware.frame[GeneralRegister::Rdx] << 32 |
-                                   (hardware.frame[GeneralRegister::Rax] & UINT32_MAX);
-            if (basic == VmxExit::Xsetbv) vcpu.on_xsetbv(index, value);
-            vcpu.on_msr_write(index, value);
-        }
+            vcpu.on_msr_write(hardware.frame.ecx(), hardware.frame.edx_eax());
+        case VmxExit::Xsetbv:
+            vcpu.on_xsetbv(hardware.frame.ecx(), hardware.frame.edx_eax());
         case VmxExit::Hlt:
             vcpu.on_hlt();
         case VmxExit::Vmcall:
             vcpu.on_hypercall();
-        case VmxExit::Invd:
-        case VmxExit::Rdpmc:
-        case VmxExit::Mwait:
-        case VmxExit::Monitor:
-        case VmxExit::DescriptorTable:
-        case VmxExit::TaskRegister:
-        case VmxExit::Invept:
-        case VmxExit::Invvpid:
-        case VmxExit::Wbinvd:
-            vcpu.on_other(ExitReason::InstructionFetch, reason);
-        default: {
-            if (basic >= VmxExit::Vmclear && basic <= VmxExit::Vmxon) vcpu.on_other(ExitReason::InstructionFetch, reason);
-            vcpu.on_other(ExitReason::Unknown, reason, read(Field::Qualification));
-        }
+        default:
+            break;
     }
-}
-
-/// The state of the guest, or the event, is one no CPU can have: the monitor's fault.
-void VmxBackend::handle_refused_state(Vcpu& vcpu, uint64_t reason, uint64_t qualification) {
-    write(Field::EntryInterruption, 0);
-    vcpu.hardware().injecting = false;
-    note_position(vcpu);
-    vcpu.on_other(ExitReason::InvalidState, reason, qualification);
+    if ((basic >= VmxExit::Vmclear && basic <= VmxExit::Vmxon) || std::ranges::count(monitors_instructions, basic) != 0)
+        vcpu.on_other(ExitReason::InstructionFetch, reason);
+    vcpu.on_other(ExitReason::Unknown, reason, read(Field::Qualification));
 }
 
 void VmxBackend::handle_io(Vcpu& vcpu) {
@@ -152,7 +138,8 @@ void VmxBackend::handle_nested_fault(Vcpu& vcpu) {
     vcpu.on_other(ExitReason::NestedFault, read(Field::GuestPhysicalAddress),
                   NestedFaultAccess::Read::make(Fault::Read::read(fault)) |
                       NestedFaultAccess::Write::make(Fault::Write::read(fault)) |
-                      NestedFaultAccess::Execute::make(Fault::Execute::read(fault)) | NestedFaultAccess::PageWalk::make(walk));
+                      NestedFaultAccess::Execute::make(Fault::Execute::read(fault)) |
+                      NestedFaultAccess::PageWalk::make(walk));
 }
 
 /// An event the exit came in the middle of is delivered again at the next entry (SDM vol. 3C, 28.2.4).
@@ -160,8 +147,7 @@ void VmxBackend::inject_interrupted_event(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     const uint64_t information = read(Field::VectoringInformation);
     if (!EventInformation::Valid::read(information)) return;
-    uint64_t event = information & ~EventInformation::NmiUnblocking::mask;
-    if (EventInformation::HasErrorCode::read(event)) event |= EventInformation::ErrorCode::make(static_cast<uint32_t>(read(Field::VectoringErrorCode)));
+    const uint64_t event = event_from(information, Field::VectoringErrorCode);
     hardware.interrupted = event;
     using Kind = EventInformation::Kind;
     const Kind kind = EventInformation::Type::read(event);
@@ -175,21 +161,14 @@ void VmxBackend::inject_interrupted_event(Vcpu& vcpu) {
 void VmxBackend::handle_exception(Vcpu& vcpu) {
     const uint64_t information = read(Field::ExitInterruption);
     const auto vector = static_cast<x86::Exception>(EventInformation::Vector::read(information));
-    switch (vector) {
-        case x86::Exception::NonMaskable:
-            asm volatile("int $2" : : : "memory");  // unblocks NMIs by its IRET
-            vcpu.on_interrupt();
-        case x86::Exception::MachineCheck:
-            asm volatile("int $18" : : : "memory");
-            vcpu.on_interrupt();
-        default:
-            break;
+    if (vector == x86::Exception::NonMaskable || vector == x86::Exception::MachineCheck) {
+        if (vector == x86::Exception::NonMaskable) asm volatile("int $2" : : : "memory");  // unblocks NMIs by its IRET
+        if (vector == x86::Exception::MachineCheck) asm volatile("int $18" : : : "memory");
+        vcpu.on_interrupt();
     }
     // #DB and #AC are the guest's; they came here only so that an endless row of them lets interrupts in.
     note_position(vcpu);
     inject_interrupted_event(vcpu);
-    uint64_t event = information & ~EventInformation::NmiUnblocking::mask & UINT32_MAX;
-    if (EventInformation::HasErrorCode::read(event)) event |= EventInformation::ErrorCode::make(static_cast<uint32_t>(read(Field::ExitErrorCode)));
     if (vector == x86::Exception::Debug) {
         constexpr uint64_t causes = 0x600f, breakpoints = 0xf, access_detected = 1 << 13, general_detect = 1 << 13;
         const uint64_t cause = read(Field::Qualification) & causes;
@@ -197,7 +176,7 @@ void VmxBackend::handle_exception(Vcpu& vcpu) {
         if ((cause & access_detected) != 0) write(Field::GuestDr7, read(Field::GuestDr7) & ~general_detect);
         write(Field::EntryInstructionLength, read(Field::InstructionLength));  // INT1 is of a kind that has one
     }
-    inject(vcpu, event);
+    inject(vcpu, event_from(information, Field::ExitErrorCode));
     vcpu.absorbed(ExitReason::Exception);
 }
 

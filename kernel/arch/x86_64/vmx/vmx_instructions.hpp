@@ -3,14 +3,14 @@
 // reach them (an enlightened VMCS) can be slid under. They act on this CPU and the VMCS that is current on it.
 #pragma once
 
-#include <cstdint>
-
 #include "base/address.hpp"
-#include "hw/x86/vmx/vmcs.hpp"
+#include "hw/x86/vmx.hpp"
 
 namespace bulkhead::kernel::vmx {
 
 using Field = x86::VmcsField;
+inline constexpr Field eoi_exit_bitmaps[] = {Field::EoiExitBitmap0, Field::EoiExitBitmap1, Field::EoiExitBitmap2,
+                                             Field::EoiExitBitmap3};
 
 inline uint64_t read(Field field) {
     uint64_t value;
@@ -21,25 +21,18 @@ inline void write(Field field, uint64_t value) {
     asm volatile("vmwrite %1, %0" : : "r"(static_cast<uint64_t>(field)), "r"(value) : "cc");
 }
 
-// These fail with CF or ZF set.
-[[nodiscard]] inline bool vmxon(PhysicalAddress region) {
-    bool failed;
-    const uint64_t address = region.value();
-    asm volatile("vmxon %1\n\tsetbe %0" : "=q"(failed) : "m"(address) : "cc", "memory");
-    return !failed;
-}
-[[nodiscard]] inline bool make_current(PhysicalAddress vmcs) {
-    bool failed;
-    const uint64_t address = vmcs.value();
-    asm volatile("vmptrld %1\n\tsetbe %0" : "=q"(failed) : "m"(address) : "cc", "memory");
-    return !failed;
-}
-inline bool clear(PhysicalAddress vmcs) {
-    bool failed;
-    const uint64_t address = vmcs.value();
-    asm volatile("vmclear %1\n\tsetbe %0" : "=q"(failed) : "m"(address) : "cc", "memory");
-    return !failed;
-}
+/// An instruction with the address of a region in memory as its operand; false if it failed, with CF or ZF set.
+#define REGION_INSTRUCTION(name, mnemonic)                                                            \
+    inline bool name(PhysicalAddress region) {                                                        \
+        bool failed;                                                                                  \
+        const uint64_t address = region.value();                                                      \
+        asm volatile(mnemonic " %1\n\tsetbe %0" : "=q"(failed) : "m"(address) : "cc", "memory");      \
+        return !failed;                                                                               \
+    }
+REGION_INSTRUCTION(vmxon, "vmxon")
+REGION_INSTRUCTION(make_current, "vmptrld")
+REGION_INSTRUCTION(clear, "vmclear")
+#undef REGION_INSTRUCTION
 
 enum class Invalidation : uint64_t { Single = 1, All = 2 };
 

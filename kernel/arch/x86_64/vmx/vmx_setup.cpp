@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // VT-x: what the CPU offers, switching it on, and a new VMCS in INIT state. Intel SDM vol. 3C, 24.7, 27.2 and 27.3.
-#include "hw/x86/control_register.hpp"
-#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/features.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
-#include "kernel/arch/x86_64/layout.hpp"
-#include "kernel/arch/x86_64/vmx/vmx_backend.hpp"
-#include "kernel/arch/x86_64/vmx/vmx_cpu.hpp"
+#include "kernel/arch/x86_64/interrupt.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/memory/kernel_pages.hpp"
-#include "kernel/object/vcpu.hpp"
 #include "kernel/platform/timer.hpp"
 
 namespace bulkhead::kernel {
@@ -17,8 +13,6 @@ using namespace vmx;
 using x86::Cr0, x86::Cr4, x86::VmxMsr;
 
 extern "C" void vmx_exit_entry();
-
-constinit VmxCpu vmx_cpus[max_cpus]{};
 
 namespace {
 
@@ -33,16 +27,9 @@ Capabilities read_capabilities() {
     cpu.entry.msr = capability(precise ? VmxMsr::TrueEntryControls : VmxMsr::EntryControls);
     if (!cpu.primary.allowed().has(x86::PrimaryControl::Secondary)) return cpu;
     cpu.secondary.msr = capability(VmxMsr::SecondaryControls);
-    using Secondary = x86::SecondaryControl;
-    const bool has_ept = cpu.secondary.allowed().has(Secondary::Ept) || cpu.secondary.allowed().has(Secondary::Vpid);
-    if (has_ept) cpu.ept_vpid = capability(VmxMsr::EptVpid);
+    if (!(cpu.secondary.allowed() & Flags{x86::SecondaryControl::Ept, x86::SecondaryControl::Vpid}).empty())
+        cpu.ept_vpid = capability(VmxMsr::EptVpid);
     return cpu;
-}
-
-uint64_t interrupt_table_address() {
-    x86::DescriptorTablePointer pointer{};
-    asm volatile("sidt %0" : "=m"(pointer));
-    return pointer.base;
 }
 
 /// Firmware may have left the choice to us, made it for us, or locked VT-x away.
@@ -71,21 +58,12 @@ constexpr uint64_t cr4_for_guests =
 constexpr uint64_t longest_turns_per_second = 100;
 
 /// One bit per MSR and direction, a set bit makes an exit. SDM vol. 3C, 25.6.9.
-class MsrBitmap {
-  public:
-    explicit MsrBitmap(void* page) : bytes_{static_cast<uint8_t*>(page)} { __builtin_memset(page, UINT8_MAX, page_size_bytes); }
-    void allow_read(uint32_t index) { clear(index, 0); }
-    void allow_write(uint32_t index) { clear(index, writes); }
-
-  private:
-    static constexpr uint32_t high_msrs = 0xc0000000, msrs = 0x2000, high_part = 1024, writes = 2048;
-    void clear(uint32_t index, uint32_t part) {
-        if (index >= high_msrs) part += high_part;
-        const uint32_t bit = index & (msrs - 1);
-        bytes_[part + bit / 8] = static_cast<uint8_t>(bytes_[part + bit / 8] & ~(1u << bit % 8));
-    }
-    uint8_t* bytes_;
-};
+void allow_msr(PhysicalAddress bitmap, uint32_t index, bool write) {
+    constexpr uint32_t high_msrs = 0xc0000000, msrs = 0x2000, high_part = 1024, writes = 2048;
+    const uint32_t part = (index >= high_msrs ? high_part : 0) + (write ? writes : 0), bit = index & (msrs - 1);
+    uint8_t& byte = direct_map<uint8_t>(bitmap)[part + bit / 8];
+    byte = static_cast<uint8_t>(byte & ~(1u << bit % 8));
+}
 
 }  // namespace
 
@@ -103,30 +81,24 @@ const char* VmxBackend::detect() {
 }
 
 void VmxBackend::make_msr_bitmap() {
-    const std::optional<PhysicalAddress> page = allocate_pages();
-    ASSERT(page.has_value());  // the pool is at least 16 MiB at boot
-    msr_bitmap_ = *page;
-    MsrBitmap bitmap{direct_map(msr_bitmap_)};
+    msr_bitmap_ = make_permission_map(0);
+    const auto allow_read = [this](uint32_t index) { allow_msr(msr_bitmap_, index, false); };
+    const auto allow_write = [this](uint32_t index) { allow_msr(msr_bitmap_, index, true); };
     using x86::Msr;
-    constexpr Msr readable[] = {Msr::Star, Msr::Lstar, Msr::SyscallMask, Msr::KernelGsBase,
-                                x86::time_stamp_counter};
-    constexpr Msr writable[] = {Msr::SysenterCs, Msr::SysenterEsp, Msr::SysenterEip, Msr::FsBase, Msr::GsBase,
-                                Msr::Efer,       Msr::Pat};
-    for (const Msr index : readable) bitmap.allow_read(static_cast<uint32_t>(index));
-    for (const Msr index : writable) {
-        bitmap.allow_read(static_cast<uint32_t>(index));
-        bitmap.allow_write(static_cast<uint32_t>(index));
+    for (const Msr index : {Msr::Star, Msr::Lstar, Msr::SyscallMask, Msr::KernelGsBase, Msr::Tsc})
+        allow_read(static_cast<uint32_t>(index));
+    for (const Msr index :
+         {Msr::SysenterCs, Msr::SysenterEsp, Msr::SysenterEip, Msr::FsBase, Msr::GsBase, Msr::Efer, Msr::Pat}) {
+        allow_read(static_cast<uint32_t>(index));
+        allow_write(static_cast<uint32_t>(index));
     }
     if (!controls_.interrupt_delivery) return;
     // Registers the CPU virtualises on the virtual-APIC page (SDM vol. 3C, 30.5).
     constexpr uint32_t task_priority = 0x808, processor_priority = 0x80a, end_of_interrupt = 0x80b;
     constexpr uint32_t first_bank = 0x810, last_bank = 0x827, self_interrupt = 0x83f;
-    bitmap.allow_read(task_priority);
-    bitmap.allow_write(task_priority);
-    bitmap.allow_read(processor_priority);
-    bitmap.allow_write(end_of_interrupt);
-    bitmap.allow_write(self_interrupt);
-    for (uint32_t index = first_bank; index <= last_bank; ++index) bitmap.allow_read(index);
+    for (const uint32_t index : {task_priority, end_of_interrupt, self_interrupt}) allow_write(index);
+    for (const uint32_t index : {task_priority, processor_priority}) allow_read(index);
+    for (uint32_t index = first_bank; index <= last_bank; ++index) allow_read(index);
 }
 
 bool VmxBackend::initialize_cpu() {
@@ -152,7 +124,7 @@ void VmxBackend::create(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     *static_cast<uint32_t*>(hardware.control_block) = revision_;
     clear(hardware.control_block_address);
-    load(vcpu);
+    vcpu_backend().load(vcpu);
     write_controls(vcpu);
     write_host_state(vcpu);
     // Of the guest, what is not in the state page.
@@ -169,26 +141,22 @@ void VmxBackend::write_controls(Vcpu& vcpu) {
     write(Field::ExitControls, controls_.exit.word());
     write(Field::EntryControls, controls_.entry.word());
     write(Field::EntryInterruption, 0);
-    for (const Field none : {Field::PageFaultMask, Field::PageFaultMatch, Field::Cr3TargetCount, Field::ExitMsrStoreCount,
-                             Field::ExitMsrLoadCount, Field::EntryMsrLoadCount, Field::TprThreshold, Field::TscOffset})
+    for (const Field none :
+         {Field::PageFaultMask, Field::PageFaultMatch, Field::Cr3TargetCount, Field::ExitMsrStoreCount,
+          Field::ExitMsrLoadCount, Field::EntryMsrLoadCount, Field::TprThreshold, Field::TscOffset})
         write(none, 0);
-    // Endless #AC and #DB would keep interrupts out for ever (CVE-2015-5307, CVE-2015-8104).
-    write(Field::ExceptionBitmap, 1u << static_cast<unsigned>(x86::Exception::AlignmentCheck) |
-                                      1u << static_cast<unsigned>(x86::Exception::Debug) |
-                                      1u << static_cast<unsigned>(x86::Exception::MachineCheck));
+    write(Field::ExceptionBitmap, intercepted_exceptions);
     write(Field::MsrBitmap, msr_bitmap_.value());
     write(Field::VirtualApicPage, hardware.virtual_apic_page.value());
     write(Field::EptPointer, hardware.guest_space.value() | x86::EptPointer::write_back_four_levels);
     if (controls_.secondary.has(x86::SecondaryControl::Vpid)) {
-        VmxCpu& cpu = VmxCpu::current();
-        if (++cpu.last_vpid == 0) cpu.last_vpid = 1;  // in use twice is harmless: translations are tagged by EPT too
-        hardware.tag = cpu.last_vpid;
-        write(Field::VirtualProcessorId, hardware.tag);
-        if (x86::EptVpidCapability::InvvpidSingle::read(ept_vpid_)) invalidate_vpid(Invalidation::Single, hardware.tag);
+        // In use twice is harmless: translations are tagged by EPT too. 0 is the host's.
+        const auto vpid = static_cast<uint16_t>(Cpu::current().next_tag++ % UINT16_MAX + 1);
+        write(Field::VirtualProcessorId, vpid);
+        if (x86::EptVpidCapability::InvvpidSingle::read(ept_vpid_)) invalidate_vpid(Invalidation::Single, vpid);
     }
     if (controls_.interrupt_delivery) {
-        for (const Field none : {Field::EoiExitBitmap0, Field::EoiExitBitmap1, Field::EoiExitBitmap2, Field::EoiExitBitmap3})
-            write(none, 0);
+        for (const Field none : eoi_exit_bitmaps) write(none, 0);
         write(Field::GuestInterruptStatus, 0);
     }
     if (controls_.pin.has(x86::PinControl::PreemptionTimer)) {
