@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // VM exits: what an instruction of a guest costs that leaves it, counted in the guest, by kind. Exits that reach the
 // monitor are portal calls; the counters of each figure say how many there were per operation.
-//
-// Doorbell ports have their place here beside the port write as soon as the kernel has them.
 #include "bench/micro/benchmark.hpp"
 #include "bench/micro/vm_bench_machine.hpp"
 
@@ -104,6 +102,49 @@ void halt_round(Run& run) {
     run.counter("absorbed_exits", waker.machine.absorbed_exits());
 }
 
+/// Waits for the guest's doorbell and answers with an interrupt, or leaves that to a thread that has nothing else to do:
+/// then it waits again before the guest goes on.
+struct Backend {
+    BenchMachine machine;
+    bool answers = true;
+
+    static void serve(void* argument) {
+        auto& backend = *static_cast<Backend*>(argument);
+        for (;;) {
+            if (!backend.machine.wait_for_doorbell()) runtime::stop_this_thread();
+            if (backend.answers) backend.machine.answer_doorbell();
+        }
+    }
+    static void answer(void* argument) {
+        for (;;) static_cast<Backend*>(argument)->machine.answer_doorbell();
+    }
+};
+
+void doorbell_waiter(Run& run) {
+    if (skip_without_virtualization(run)) return;
+    Backend backend;
+    backend.answers = false;
+    if (!backend.machine.create(run, GuestOperation::DoorbellWaiter)) return;
+    runtime::Thread waiter = BENCH_NEEDED(test::start_thread(Backend::serve, &backend, test::low_priority + 1));
+    runtime::Thread waker = BENCH_NEEDED(test::start_thread(Backend::answer, &backend, test::low_priority));
+    if (backend.machine.finish(run)) run.add(backend.machine.ticks());
+    waiter.destroy();
+    waker.destroy();
+}
+
+void doorbell_to_interrupt(Run& run) {
+    if (skip_without_virtualization(run)) return;
+    Backend backend;
+    if (!backend.machine.create(run, GuestOperation::DoorbellToInterrupt)) return;
+    runtime::Thread thread = BENCH_NEEDED(test::start_thread(Backend::serve, &backend, test::high_priority));
+    const bool ended = backend.machine.finish(run);
+    thread.destroy();
+    if (!ended) return;
+    if (backend.machine.interrupts() < run.iterations()) return run.fail("interrupts are missing");
+    run.add(backend.machine.latency());
+    run.counter("absorbed_exits", backend.machine.absorbed_exits());
+}
+
 void ipi_round(Run& run) {
     if (skip_without_virtualization(run)) return;
     BenchMachine machine;
@@ -121,6 +162,14 @@ constexpr Benchmark table[] = {
      exit_of<GuestOperation::PortWrite>},
     {"vm/port_read", nullptr, no_sweep, 50, guard_all, "IN of a byte from the monitor",
      exit_of<GuestOperation::PortRead>},
+    {"vm/doorbell_nobody", nullptr, no_sweep, 50, guard_all, "OUT of a byte to a doorbell nobody waits for",
+     exit_of<GuestOperation::Doorbell>},
+    {"vm/doorbell_waiter", nullptr, no_sweep, 50, guard_all,
+     "the same when it makes a thread ready, on this CPU and less urgent than the guest", doorbell_waiter},
+    {"vm/doorbell_to_guest_interrupt", nullptr, no_sweep, 50, guard_all,
+     "from RDTSC before such an OUT, by way of a more urgent thread, which posts a virtual interrupt and waits again, to "
+     "RDTSC in the guest's handler, all on one CPU",
+     doorbell_to_interrupt},
     {"vm/mmio_write", nullptr, no_sweep, 50, guard_all,
      "store to memory that is not mapped: the monitor moves RIP through the state page; no instruction decoding",
      exit_of<GuestOperation::MmioWrite>},

@@ -24,6 +24,7 @@ constexpr uint64_t second_start = 0x2000;
 constexpr uint16_t start_second_port = 0x50;
 constexpr uint16_t inject_port = 0x51;
 constexpr uint16_t plain_port = 0x10;
+constexpr uint16_t doorbell_port = 0x54;
 constexpr uint32_t interrupt_command_msr = 0x830;
 constexpr unsigned mmio_instruction_bytes = 2;
 
@@ -130,6 +131,22 @@ abi::Result<void> BenchMachine::bind(unsigned index) {
     return machine_.bind_handler(vcpu, runtime::message_handler<answer>);
 }
 
+abi::Result<void> BenchMachine::create_doorbell() {
+    const abi::Selector guest = machine_.guest.selector();
+    rung_ = TRY(runtime::Notification::create());
+    doorbell_ = TRY(runtime::Doorbell::create(guest, doorbell_port, 1));
+    interrupt_ = TRY(runtime::VirtualInterrupt::create(guest, machine_.vcpus[0].vcpu.selector(), latency_vector));
+    TRY(doorbell_.bind(rung_.selector(), 1));
+    return {};
+}
+
+BenchMachine::~BenchMachine() {
+    machine_.destroy();
+    doorbell_.forget();
+    interrupt_.forget();
+    if (rung_) static_cast<void>(rung_.destroy());
+}
+
 bool BenchMachine::create(Run& run, GuestOperation operation) {
     constexpr auto absorb =
         static_cast<uint32_t>(abi::AbsorbFlag::Hlt) | static_cast<uint32_t>(abi::AbsorbFlag::TscDeadline);
@@ -142,6 +159,9 @@ bool BenchMachine::create(Run& run, GuestOperation operation) {
     if (!created.ok()) return run.fail("machine", created.error()), false;
     for (unsigned i = 0; i < vcpus; ++i) {
         if (const auto bound = bind(i); !bound.ok()) return run.fail("bind", bound.error()), false;
+    }
+    if (operation >= GuestOperation::Doorbell) {
+        if (const auto made = create_doorbell(); !made.ok()) return run.fail("doorbell", made.error()), false;
     }
     machine_.ram_at<uint32_t>(operation_address) = static_cast<uint32_t>(operation);
     machine_.ram_at<uint64_t>(iterations_address) = run.iterations();

@@ -28,11 +28,17 @@ enum class GuestOperation : uint32_t {
     Halt,
     Timer,
     Ipi,
+    Doorbell,
+    DoorbellWaiter,
+    DoorbellToInterrupt,
 };
 
 class BenchMachine {
   public:
     static constexpr uint8_t latency_vector = 0x40;
+
+    BenchMachine() = default;
+    ~BenchMachine();
 
     /// Ready to run; false if something failed, which `run` knows then.
     [[nodiscard]] bool create(Run& run, GuestOperation operation);
@@ -45,6 +51,9 @@ class BenchMachine {
     uint64_t interrupts() const { return machine_.ram_at<uint64_t>(0x628); }
     /// An interrupt caused now, by a thread.
     void post_from_outside();
+    /// What a backend does: waits until the guest rings, and answers with an interrupt.
+    bool wait_for_doorbell() const { return rung_.wait(1).ok(); }
+    void answer_doorbell() const { static_cast<void>(interrupt_.post()); }
 
     test::MachineVcpu& vcpu() { return machine_.vcpus[0]; }
     /// Calls of the monitor's portals, and exits that never came there, since `create`.
@@ -57,9 +66,13 @@ class BenchMachine {
     static void answer(uint64_t badge, runtime::Request& request);
     static void answer_rest(test::MachineVcpu& vcpu, runtime::Request& request);
     abi::Result<void> bind(unsigned index);
+    abi::Result<void> create_doorbell();
 
     test::Machine machine_;
     test::MappedMemory pages_;  ///< for nested faults
+    runtime::Notification rung_;
+    runtime::Doorbell doorbell_;
+    runtime::VirtualInterrupt interrupt_;
 };
 
 }  // namespace bulkhead::bench

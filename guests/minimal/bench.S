@@ -15,6 +15,7 @@
 #define TRACED 0x638            // one more round, between two magic breakpoints of Bochs
 #define MMIO 0x20000000
 #define FAULTING 0x10000000
+#define DOORBELL_PORT 0x54
 #define TSC_DEADLINE 0x6e0
 #define X2APIC_ICR 0x830
 #define LATENCY_VECTOR 0x40
@@ -134,6 +135,63 @@ inject_on_exit:
     jnz 1b
     jmp loop_done
 
+// A port write that the kernel turns into a signal.
+doorbell:
+    timed_loop out %al, $DOORBELL_PORT
+
+// The same for a thread that waits for the signal but is less urgent than the guest: the OUT alone, less two readings of
+// the TSC with nothing between. The thread runs while the guest sleeps, and its interrupt wakes the guest. The first
+// round, not counted, makes it wait.
+doorbell_waiter:
+    rdtsc
+    mov %eax, %ecx
+    rdtsc
+    sub %ecx, %eax
+    mov %eax, %r12d
+    mov ITERATIONS, %r15
+    inc %r15
+1:  xor %r13d, %r13d
+2:  rdtsc
+    mov %eax, %r8d
+    out %al, $DOORBELL_PORT
+    rdtsc
+    sub %r8d, %eax
+    sub %r12d, %eax
+    add %rax, %r13
+    sti
+    hlt
+    cli
+    dec %r15
+    cmp ITERATIONS, %r15
+    je 1b
+    test %r15, %r15
+    jnz 2b
+    mov %r13, TICKS
+    cmpl $0, TRACED
+    je 3f
+    magic_breakpoint
+    out %al, $DOORBELL_PORT
+    magic_breakpoint
+3:  finish
+
+// The same for a thread more urgent than the guest, which answers with an interrupt at once.
+doorbell_to_interrupt:
+    sti
+    mov ITERATIONS, %r15
+    tsc %r14
+1:  tsc %r13
+    mov %r13, RAISED_AT
+    out %al, $DOORBELL_PORT
+    nop
+    dec %r15
+    jnz 1b
+    cmpl $0, TRACED
+    je loop_done
+    magic_breakpoint
+    out %al, $DOORBELL_PORT
+    magic_breakpoint
+    jmp loop_done
+
 // Waits for interrupts from another thread; each HLT is one round.
 halt:
     mov ITERATIONS, %r15
@@ -230,7 +288,7 @@ answer_interrupt:
 operations:
     .long nothing, cpuid_exit, hypercall_intel, hypercall_amd, port_write, port_read, mmio_write, mmio_read
     .long msr_write, msr_read, absorbed_msr_write, timer_write, nested_fault, self_interrupt, inject_on_exit, halt
-    .long timer, ipi
+    .long timer, ipi, doorbell, doorbell_waiter, doorbell_to_interrupt
 
 .org 0x1000                     // guest-physical 0x2000: where the second vCPU starts
     lidt second_idt(%rip)

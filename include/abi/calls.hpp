@@ -323,6 +323,32 @@ struct PostVirtualInterrupt {
     Object<Rdi> virtual_interrupt;  ///< which
 };
 
+/// Makes a doorbell of a guest domain, which owns it: an OUT of exactly `size` bytes to `port` by any of its vCPUs, not
+/// by OUTS, signals what BindDoorbell bound to it, and the guest goes on behind the instruction without its monitor. The
+/// value written is not looked at. Every other access to these ports goes to the monitor as before. Until something is
+/// bound, rings are counted. Needs Create on the guest. WrongType if that is a native domain; Overlap if one of the ports belongs to another doorbell of
+/// this guest; Busy if it has 64 doorbells.
+struct CreateDoorbell {
+    Object<Rdi> guest;               ///< guest domain
+    Slot<Rsi> slot;                  ///< where the new capability goes
+    Argument<uint16_t, R8> port;     ///< first port; with all it covers below 65536
+    Argument<uint8_t, R8, 16> size;  ///< bytes: 1, 2 or 4
+};
+
+/// Says which bits of a notification a doorbell sets from now on, in place of what it did before, and how often it was
+/// rung in vain since the last such call: while nothing was bound or after the notification had been destroyed. A ring
+/// during the call is signalled, or counted, or both. So a backend that takes over binds the doorbell and then looks
+/// once at what the guest has put up. The doorbell's life does not depend on the notification. Needs Bind on the
+/// doorbell and Signal on the notification.
+struct BindDoorbell {
+    struct Output {
+        Argument<uint64_t, Rsi> missed;  ///< rings in vain
+    };
+    Object<Rdi> doorbell;              ///< which
+    OptionalObject<Rsi> notification;  ///< 0: none, rings are counted
+    Argument<uint64_t, R8> bits;       ///< bits to set at each ring
+};
+
 /// Copies kernel log text into the caller's message buffer words. Needs Log.
 struct ReadLog {
     struct Output {
@@ -363,7 +389,8 @@ using AllCalls = std::tuple<Null, Yield, Destroy, FinishCall, CopyCapability, Re
                             DerivePortal, CreateNotification, DeriveNotification, Signal, Wait, DeriveMemory, MapMemory,
                             UnmapMemory, DerivePorts, MapPorts, CreateInterrupt, AcknowledgeInterrupt, CreateVcpu,
                             BindVcpu, RecallVcpu, PullVcpuState, PostInterrupt, CreateVirtualInterrupt,
-                            SetVirtualInterrupt, PostVirtualInterrupt, ReadLog, WriteLog, SetLogOutput, Halt>;
+                            SetVirtualInterrupt, PostVirtualInterrupt, CreateDoorbell, BindDoorbell, ReadLog, WriteLog,
+                            SetLogOutput, Halt>;
 
 /// RAX bits 0..7 on entry. The two fast paths come first, the calls above follow in their order.
 enum class CallNumber : uint8_t {

@@ -23,6 +23,7 @@ enum class ObjectType : uint8_t {
     Notification,
     MemoryObject,
     VirtualInterrupt,
+    Doorbell,
     Interrupt,
     PortRange,
     DeviceSpace,
@@ -71,6 +72,9 @@ struct MemoryRight : Right {
 struct VirtualInterruptRight : Right {
     static constexpr Rights Post = 1 << 2;
     static constexpr Rights Control = 1 << 3;  ///< retarget and mask
+};
+struct DoorbellRight : Right {
+    static constexpr Rights Bind = 1 << 2;  ///< say what it signals
 };
 struct InterruptRight : Right {
     static constexpr Rights Acknowledge = 1 << 2;

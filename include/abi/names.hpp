@@ -28,6 +28,7 @@ constexpr const char* name(ObjectType type) {
                                      "notification",
                                      "memory object",
                                      "virtual interrupt",
+                                     "doorbell",
                                      "interrupt",
                                      "port range",
                                      "device space",

@@ -90,7 +90,7 @@ enum class ReplyFlag : uint32_t {
     ParkUntilRecall = 1 << 2,  ///< wait for a recall only (an AP that waits for SIPI, a stopped guest)
     Inject = 1 << 3,           ///< inject R13 (`InjectedEvent`)
     SetTimer = 1 << 4,  ///< R14 is the timer's new deadline (absolute host TSC ticks; no_deadline: off), R15 its vector
-    ApicChanged = 1 << 5,  ///< the handler changed TPR or ISR on the virtual-APIC page
+    ApicChanged = 1 << 5,  ///< the handler changed TPR, ISR or TMR on the virtual-APIC page
 };
 using ReplyFlags = Flags<ReplyFlag>;
 
@@ -175,9 +175,11 @@ struct VcpuStatePage {
     uint64_t timer_deadline;
     uint64_t timer_vector;
 
-    // Exit counters by reason, absorbed ones included: kernel to monitor only.
+    // Exit counters by reason, absorbed ones included: kernel to monitor only. Absorbed writes to ports are rings of
+    // doorbells.
     uint64_t exits[32];
     uint64_t absorbed_exits[32];
+    uint64_t missed_doorbells;  ///< rings of this vCPU that had nobody to be signalled to
 
     VcpuConfiguration configuration;  ///< monitor to kernel, read by BindVcpu
     uint32_t absorbed_timer_vector;   ///< monitor to kernel, read at each absorbed IA32_TSC_DEADLINE write; 0: masked

@@ -224,4 +224,17 @@ class VirtualInterrupt : public Capability {
     abi::Result<void> post() const { return invoke(abi::PostVirtualInterrupt{selector_}); }
 };
 
+class Doorbell : public Capability {
+  public:
+    using Capability::Capability;
+
+    static abi::Result<Doorbell> create(abi::Selector guest, uint16_t port, uint8_t size) {
+        return Doorbell{TRY(make_in_new_slot(abi::CreateDoorbell{guest, 0, port, size}))};
+    }
+    /// Returns how often it was rung in vain.
+    abi::Result<uint64_t> bind(abi::Selector notification, uint64_t bits) const {
+        return TRY(invoke(abi::BindDoorbell{selector_, notification, bits})).missed.value;
+    }
+};
+
 }  // namespace bulkhead::runtime

@@ -8,6 +8,7 @@
 #include "base/scope_guard.hpp"
 #include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
+#include "kernel/object/doorbell.hpp"
 #include "kernel/object/port_range.hpp"
 #include "kernel/object/thread.hpp"
 #include "kernel/schedule/cross_cpu.hpp"
@@ -102,6 +103,11 @@ void Domain::forbid_ports(PortRange& ports) {
         }
     }
     port_ranges_.pop_back();
+}
+
+abi::Result<DoorbellTable*> Domain::needed_doorbells() {
+    if (doorbells() == nullptr) doorbells_ = new (TRY(heap_.allocate(sizeof(DoorbellTable)))) DoorbellTable;
+    return doorbells();
 }
 
 void Domain::retire() {

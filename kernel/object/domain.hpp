@@ -2,9 +2,10 @@
 // A protection domain (PD): the unit of isolation, ownership and accounting. A native domain has capabilities, a host
 // address space and ports; a guest domain has guest-physical memory and vCPUs and reaches the kernel only by VM exits.
 //
-// Concurrency: under the configuration lock; capability slots and the roots of the spaces are read by anybody.
+// Concurrency: under the configuration lock; capability slots, doorbells and the roots of the spaces are read by anybody.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "abi/calls.hpp"
@@ -17,6 +18,7 @@
 
 namespace bulkhead::kernel {
 
+class DoorbellTable;
 class PortRange;
 
 class Domain final : public Object {
@@ -51,6 +53,11 @@ class Domain final : public Object {
     /// A port range it uses dies.
     void forbid_ports(PortRange& ports);
 
+    /// A guest's doorbells; null as long as it has had none.
+    DoorbellTable* doorbells() const { return doorbells_.load(std::memory_order_acquire); }
+    /// The same, made if there is none.
+    abi::Result<DoorbellTable*> needed_doorbells();
+
     void retire() override;
     bool dismantle() override;
     /// Does a bounded part of releasing it; true when what is left is, too.
@@ -75,6 +82,7 @@ class Domain final : public Object {
     Mapping stub_mapping_;
     IoPermissions* io_permissions_ = nullptr;
     StaticVector<PortRange*, 8> port_ranges_;
+    std::atomic<DoorbellTable*> doorbells_{nullptr};  // goes with the heap
     IntrusiveList<Object, &Object::owned_hook_> owned_;
 };
 

@@ -57,6 +57,7 @@ class alignas(64) Object {
     friend class ObjectTable;
     friend class Domain;
     friend class Graveyard;
+    friend struct AsmOffsets;
 
     abi::ObjectType type_;
     bool retired_ = false;

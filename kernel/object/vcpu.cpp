@@ -112,8 +112,14 @@ void Vcpu::post(uint8_t vector, PostKind kind) {
         notify(Event::Nmi);
         return;
     }
-    apic_.post(vector, kind == PostKind::FixedLevel);
+    request(vector, kind == PostKind::FixedLevel);
     notify(Event::Interrupt);
+}
+
+/// Who sees the request afterwards sees its kind, too.
+void Vcpu::request(uint8_t vector, bool level) {
+    if (apic_.set_level(vector, level)) events_.fetch_or(Event::Levels);
+    apic_.request(vector);
 }
 
 void Vcpu::notify(uint32_t event) {
@@ -205,6 +211,7 @@ void Vcpu::take_events() {
         on_other(abi::ExitReason::Recall);
     }
     if ((events & Event::Nmi) != 0) backend.deliver_nmi(*this);
+    if ((events & Event::Levels) != 0) hardware_.apic_changed = true;
     if ((events & Event::Interrupt) != 0) backend.deliver_interrupts(*this);
 }
 

@@ -25,6 +25,7 @@
 namespace bulkhead::kernel {
 
 class AddressSpace;
+class Doorbell;
 struct StateEntry;
 
 class Vcpu final : public ExecutionContext {
@@ -63,7 +64,12 @@ class Vcpu final : public ExecutionContext {
     [[noreturn]] void on_cpuid();
     [[noreturn]] void on_msr_read(uint32_t index);
     [[noreturn]] void on_msr_write(uint32_t index, uint64_t value);
-    [[noreturn]] void on_port(uint64_t access, bool in);
+    /// `key` is what doorbells are compared by (VcpuBackend::port_write_key).
+    [[noreturn]] void on_port(uint64_t access, bool in, uint32_t key);
+    /// Signals what the doorbell is bound to, and counts. Something more urgent may be ready then.
+    void ring(Doorbell& doorbell);
+    /// On with the guest, or with what is more urgent.
+    [[noreturn]] void go_on_if_most_urgent();
     [[noreturn]] void on_hypercall();
     [[noreturn]] void on_hlt();
     [[noreturn]] void on_xsetbv(uint32_t index, uint64_t value);
@@ -96,12 +102,14 @@ class Vcpu final : public ExecutionContext {
         static constexpr uint32_t Interrupt = 1 << 0;
         static constexpr uint32_t Nmi = 1 << 1;
         static constexpr uint32_t Recall = 1 << 2;
+        static constexpr uint32_t Levels = 1 << 3;  ///< a vector became level-triggered, or edge-triggered again
     };
 
     Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block, FpuState* fpu);
 
     void initialise();
     abi::VcpuStatePage& page() const { return *static_cast<abi::VcpuStatePage*>(state_memory_); }
+    void request(uint8_t vector, bool level);
     void notify(uint32_t event);
     void set_phase(Phase phase) { phase_ = phase; }
     [[noreturn]] void deliver(abi::ExitReason reason);
@@ -110,6 +118,7 @@ class Vcpu final : public ExecutionContext {
     [[noreturn]] void enter_guest();
     [[noreturn]] void leave_to_scheduler();
     [[noreturn]] void skip_and_go_on(abi::ExitReason reason);
+    [[noreturn, gnu::noinline]] void skip_and_ring(Doorbell& doorbell);
     void take_events();
     bool parking_is_over();
     void follow_spaces();

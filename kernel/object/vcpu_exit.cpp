@@ -4,6 +4,7 @@
 #include "hw/x86/msr.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/object/domain.hpp"
+#include "kernel/object/doorbell.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/object/vcpu.hpp"
 #include "kernel/schedule/scheduler.hpp"
@@ -94,7 +95,33 @@ void Vcpu::on_cpuid() {
     deliver(ExitReason::Cpuid);
 }
 
-void Vcpu::on_port(uint64_t access, bool in) {
+void Vcpu::ring(Doorbell& doorbell) {
+    count(ExitReason::PortWrite);
+    ++page().absorbed_exits[static_cast<size_t>(ExitReason::PortWrite)];
+    if (!doorbell.ring()) [[unlikely]] ++page().missed_doorbells;
+}
+
+extern "C" void ring_doorbell(Vcpu& vcpu, Doorbell& doorbell) { vcpu.ring(doorbell); }
+extern "C" [[noreturn]] void leave_behind_doorbell(Vcpu& vcpu) { vcpu.go_on_if_most_urgent(); }
+
+void Vcpu::go_on_if_most_urgent() {
+    Scheduler& scheduler = Scheduler::current();
+    if (!scheduler.preemption_due()) go_on();
+    vcpu_backend().leave();
+    scheduler.leave_kernel();
+}
+
+void Vcpu::skip_and_ring(Doorbell& doorbell) {
+    vcpu_backend().skip_instruction(*this);
+    ring(doorbell);
+    go_on_if_most_urgent();
+}
+
+void Vcpu::on_port(uint64_t access, bool in, uint32_t key) {
+    const DoorbellTable* doorbells = domain().doorbells();
+    if (doorbells != nullptr) [[unlikely]] {
+        if (Doorbell* doorbell = doorbells->find(key); doorbell != nullptr) skip_and_ring(*doorbell);
+    }
     exit_[Register::R8] = access;
     exit_[Register::R9] = in ? 0 : hardware_.frame[GeneralRegister::Rax] & ((uint64_t{1} << 8 * abi::PortAccess::SizeBytes::read(access)) - 1);
     deliver(in ? ExitReason::PortRead : ExitReason::PortWrite);
@@ -172,7 +199,7 @@ void Vcpu::on_msr_write(uint32_t index, uint64_t value) {
             skip_and_go_on(ExitReason::MsrWrite);
         case X2Apic::self_interrupt:
             if (!valid_vector(value)) break;
-            apic_.post(static_cast<uint8_t>(value), false);
+            request(static_cast<uint8_t>(value), false);
             look_for_interrupts();
             skip_and_go_on(ExitReason::MsrWrite);
         case tsc_deadline:

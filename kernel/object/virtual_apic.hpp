@@ -21,16 +21,24 @@ class VirtualApic {
 
     /// Makes a vector pending. A level-triggered one has its end of interrupt reported.
     void post(uint8_t vector, bool level) {
+        static_cast<void>(set_level(vector, level));
+        request(vector);
+    }
+    /// Whether its end of interrupt shall be reported. True if that is a change.
+    [[nodiscard]] bool set_level(uint8_t vector, bool level) {
+        if (((*word(Register::Tmr, vector) & bit(vector)) != 0) == level) return false;
         if (level) {
             __atomic_fetch_or(word(Register::Tmr, vector), bit(vector), __ATOMIC_RELAXED);
-        } else if ((*word(Register::Tmr, vector) & bit(vector)) != 0) {
+        } else {
             __atomic_fetch_and(word(Register::Tmr, vector), ~bit(vector), __ATOMIC_RELAXED);
         }
-        __atomic_fetch_or(word(Register::Irr, vector), bit(vector), __ATOMIC_RELEASE);
+        return true;
     }
+    void request(uint8_t vector) { __atomic_fetch_or(word(Register::Irr, vector), bit(vector), __ATOMIC_RELEASE); }
 
     /// The largest vector set in IRR, ISR or TMR.
     std::optional<uint8_t> highest(Register bank) const {
+#pragma GCC unroll 8
         for (int index = words_per_bank - 1; index >= 0; --index) {
             const uint32_t set = __atomic_load_n(word(bank, static_cast<uint8_t>(index * 32)), __ATOMIC_RELAXED);
             if (set != 0) return static_cast<uint8_t>(index * 32 + 31 - __builtin_clz(set));

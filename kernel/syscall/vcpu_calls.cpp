@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls about virtual CPUs and virtual interrupts.
+// Calls about virtual CPUs, virtual interrupts and doorbells.
 #include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/object/configuration_lock.hpp"
 #include "kernel/object/create.hpp"
+#include "kernel/object/doorbell.hpp"
 #include "kernel/object/memory_object.hpp"
+#include "kernel/object/notification.hpp"
+#include "kernel/object/port_range.hpp"
 #include "kernel/object/portal.hpp"
 #include "kernel/object/thread.hpp"
 #include "kernel/object/vcpu.hpp"
@@ -104,6 +107,34 @@ Outcome<abi::PostVirtualInterrupt> handle(Thread& caller, const abi::PostVirtual
         TRY(caller.domain().lookup<VirtualInterrupt>(call.virtual_interrupt, abi::VirtualInterruptRight::Post));
     interrupt->post();
     return {};
+}
+
+Outcome<abi::CreateDoorbell> handle(Thread& caller, const abi::CreateDoorbell& call) {
+    ConfigurationLock lock;
+    TRY(caller.domain().capabilities().check_empty(call.slot));
+    Domain* guest = TRY(caller.domain().lookup<Domain>(call.guest, abi::DomainRight::Create));
+    if (!guest->is_guest()) return Status::WrongType;
+    if (call.size != 1 && call.size != 2 && call.size != 4) return Status::BadArgument;
+    if (call.port + call.size > PortRange::port_count) return Status::BadArgument;
+    DoorbellTable* doorbells = TRY(guest->needed_doorbells());
+    TRY(doorbells->check(call.port, call.size));
+    Doorbell* doorbell = TRY(make_object<Doorbell>(*guest, call.port, call.size));
+    TRY(publish(caller.domain(), call.slot, *doorbell));
+    doorbells->insert(*doorbell);
+    return {};
+}
+
+Outcome<abi::BindDoorbell> handle(Thread& caller, const abi::BindDoorbell& call) {
+    ConfigurationLock lock;
+    Doorbell* doorbell = TRY(caller.domain().lookup<Doorbell>(call.doorbell, abi::DoorbellRight::Bind));
+    uint64_t word = Doorbell::nobody;
+    if (call.notification != abi::null_selector) {
+        Notification* notification =
+            TRY(caller.domain().lookup<Notification>(call.notification, abi::NotificationRight::Signal));
+        word = caller.domain().capabilities().read(call.notification);
+        if (ObjectTable::find(word) != notification) return Status::BadCapability;  // changed meanwhile
+    }
+    return abi::BindDoorbell::Output{doorbell->bind(word, call.bits)};
 }
 
 }  // namespace bulkhead::kernel

@@ -27,6 +27,7 @@ struct Fixture {
     runtime::Vcpu vcpu;
     Memory vcpu_state;
     runtime::VirtualInterrupt virtual_interrupt;
+    runtime::Doorbell doorbell;
     Selector stale = 0;  ///< of an object that is gone
     Selector free = 0;   ///< an empty slot of this program, for results
     Selector free2 = 0;
@@ -44,7 +45,7 @@ struct Fixture {
               static_cast<runtime::Capability*>(&notification), static_cast<runtime::Capability*>(&memory),
               static_cast<runtime::Capability*>(&ports), static_cast<runtime::Capability*>(&interrupt),
               static_cast<runtime::Capability*>(&vcpu), static_cast<runtime::Capability*>(&vcpu_state),
-              static_cast<runtime::Capability*>(&virtual_interrupt)}) {
+              static_cast<runtime::Capability*>(&virtual_interrupt), static_cast<runtime::Capability*>(&doorbell)}) {
             capability->forget();
         }
     }
@@ -87,6 +88,7 @@ abi::Result<Fixture> Fixture::create() {
         f.vcpu = made.vcpu;
         f.vcpu_state = made.state;
         f.virtual_interrupt = TRY(runtime::VirtualInterrupt::create(f.guest.selector(), f.vcpu.selector(), 32));
+        f.doorbell = TRY(runtime::Doorbell::create(f.guest.selector(), 0x100, 2));
     }
     Notification gone = TRY(Notification::create());
     f.stale = gone.selector();
@@ -146,6 +148,8 @@ EXAMPLE(PostInterrupt, f.vcpu.selector(), 32, abi::PostKind::Fixed)
 EXAMPLE(CreateVirtualInterrupt, f.guest.selector(), f.vcpu.selector(), f.free, 40)
 EXAMPLE(SetVirtualInterrupt, f.virtual_interrupt.selector(), f.vcpu.selector(), 41, false)
 EXAMPLE(PostVirtualInterrupt, f.virtual_interrupt.selector())
+EXAMPLE(CreateDoorbell, f.guest.selector(), f.free, 0x102, 4)
+EXAMPLE(BindDoorbell, f.doorbell.selector(), f.notification.selector(), 1)
 EXAMPLE(ReadLog, machine_slot, 0)
 EXAMPLE(WriteLog, machine_slot, 0)
 EXAMPLE(SetLogOutput, machine_slot, true, 0, 0)
@@ -156,7 +160,8 @@ constexpr bool needs_virtualization =
     std::is_same_v<Call, abi::CreateVcpu> || std::is_same_v<Call, abi::BindVcpu> ||
     std::is_same_v<Call, abi::RecallVcpu> || std::is_same_v<Call, abi::PullVcpuState> ||
     std::is_same_v<Call, abi::PostInterrupt> || std::is_same_v<Call, abi::CreateVirtualInterrupt> ||
-    std::is_same_v<Call, abi::SetVirtualInterrupt> || std::is_same_v<Call, abi::PostVirtualInterrupt>;
+    std::is_same_v<Call, abi::SetVirtualInterrupt> || std::is_same_v<Call, abi::PostVirtualInterrupt> ||
+    std::is_same_v<Call, abi::CreateDoorbell> || std::is_same_v<Call, abi::BindDoorbell>;
 
 /// Calls that accept an object of any type, and those whose first object needs no right.
 template <typename Call>

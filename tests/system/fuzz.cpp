@@ -127,9 +127,11 @@ void fuzz_domain(uint64_t seed, uint64_t iterations, unsigned threads) {
         runtime::Domain guest = NEEDED(runtime::Domain::create_guest(150, 255, owner));
         auto vcpu = NEEDED(runtime::create_vcpu(guest.selector(), 0));
         auto interrupt = NEEDED(runtime::VirtualInterrupt::create(guest.selector(), vcpu.vcpu.selector(), 33));
+        auto doorbell = NEEDED(runtime::Doorbell::create(guest.selector(), 0x100, 2));
         for (runtime::Capability capability :
              {runtime::Capability{guest.selector()}, runtime::Capability{vcpu.vcpu.selector()},
-              runtime::Capability{vcpu.state.selector()}, runtime::Capability{interrupt.selector()}}) {
+              runtime::Capability{vcpu.state.selector()}, runtime::Capability{interrupt.selector()},
+              runtime::Capability{doorbell.selector()}}) {
             give(capability.selector());
             capability.forget();
         }

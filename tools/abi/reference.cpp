@@ -148,6 +148,7 @@ constexpr NamedRight rights[] = {
     {"memory object", "DeviceDma", abi::MemoryRight::DeviceDma},
     {"virtual interrupt", "Post", abi::VirtualInterruptRight::Post},
     {"virtual interrupt", "Control", abi::VirtualInterruptRight::Control},
+    {"doorbell", "Bind", abi::DoorbellRight::Bind},
     {"interrupt", "Acknowledge", abi::InterruptRight::Acknowledge},
     {"port range", "Access", abi::PortRangeRight::Access},
     {"machine", "Halt", abi::MachineRight::Halt},

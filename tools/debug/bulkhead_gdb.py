@@ -9,7 +9,7 @@ import gdb.printing
 CAPABILITY_FIELDS = {"Index": (0, 22), "Generation": (22, 22), "RightsField": (44, 12), "Type": (56, 6)}
 ENTRY_FIELDS = {"Location": (0, 42), "Generation": (42, 22)}
 OBJECT_TYPES = ["none", "Domain", "Thread", "Vcpu", "SchedulingContext", "Portal", "Notification", "MemoryObject",
-                "VirtualInterrupt", "Interrupt", "PortRange", "DeviceSpace", "Machine"]
+                "VirtualInterrupt", "Doorbell", "Interrupt", "PortRange", "DeviceSpace", "Machine"]
 SHOWN_SLOTS = 64
 
 

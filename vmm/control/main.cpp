@@ -180,6 +180,8 @@ class Monitor {
             line.text(",");
         }
         runtime::log_line(line.view().substr(0, line.view().size() - 1));
+        if (page.missed_doorbells == 0) return;
+        runtime::log_line(Line{}.text("vCPU ").decimal(index).text(" rang in vain: ").decimal(page.missed_doorbells).view());
     }
 
     [[noreturn]] void report_failure(std::string_view what, abi::Status status) {

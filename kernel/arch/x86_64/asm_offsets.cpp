@@ -11,8 +11,10 @@
 #include "hw/x86/vmx.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/register_frame.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/capability/object_table.hpp"
 #include "kernel/object/domain.hpp"
+#include "kernel/object/doorbell.hpp"
 #include "kernel/object/portal.hpp"
 #include "kernel/object/thread.hpp"
 #include "kernel/object/vcpu.hpp"
@@ -148,7 +150,24 @@ struct AsmOffsets {
         VALUE(CPUID_XSAVE_LEAF, x86::CpuidXsave::leaf);
     }
 
+    static void doorbells() {
+        OFFSET(VCPU_DOMAIN, Vcpu, owner_);
+        OFFSET(DOMAIN_DOORBELLS, Domain, doorbells_);
+        OFFSET(DOORBELL_KEY, Doorbell, key_);
+        OFFSET(DOORBELL_NEXT, Doorbell, next_);
+        VALUE(DOORBELL_MULTIPLIER, static_cast<int32_t>(DoorbellTable::multiplier));
+        VALUE(DOORBELL_SHIFT, DoorbellTable::shift);
+        VALUE(VMX_PORT_KEY_MASK, static_cast<int32_t>(VmxBackend::port_key_mask));
+        VALUE(SVM_PORT_KEY_MASK, static_cast<int32_t>(SvmBackend::port_key_mask));
+        static_assert(offsetof(DoorbellTable, buckets_) == 0);
+    }
+
     static void control_blocks() {
+        VALUE(VMCS_QUALIFICATION, x86::VmcsField::Qualification);
+        VALUE(VMX_EXIT_IO, x86::VmxExit::IoInstruction);
+        OFFSET(VMCB_EXIT_INFO_1, x86::Vmcb, exit_info_1);
+        OFFSET(VMCB_EXIT_INFO_2, x86::Vmcb, exit_info_2);
+        VALUE(SVM_EXIT_IO, x86::SvmExit::Io);
         VALUE(VMCS_EXIT_REASON, x86::VmcsField::ExitReason);
         VALUE(VMCS_INSTRUCTION_LENGTH, x86::VmcsField::InstructionLength);
         VALUE(VMCS_GUEST_INTERRUPTIBILITY, x86::VmcsField::GuestInterruptibility);
@@ -174,6 +193,7 @@ struct AsmOffsets {
 void write_asm_offsets() {
     AsmOffsets::system_calls();
     AsmOffsets::exits();
+    AsmOffsets::doorbells();
     AsmOffsets::control_blocks();
 }
 

@@ -219,6 +219,36 @@
     jne take_events_first
 .endm
 
+// The doorbell that an I/O exit of the vCPU in RDI rings becomes RSI, by the key in ECX (DoorbellTable::find). RCX and
+// the flags are lost only if there is none.
+.macro find_doorbell none
+    mov VCPU_DOMAIN(%rdi), %rax
+    mov DOMAIN_DOORBELLS(%rax), %rax
+    test %rax, %rax
+    jz \none
+    imul $DOORBELL_MULTIPLIER, %ecx, %esi
+    shr $DOORBELL_SHIFT, %esi
+    mov (%rax, %rsi, 8), %rsi
+773:
+    test %rsi, %rsi
+    jz \none
+    cmp DOORBELL_KEY(%rsi), %ecx
+    je 774f
+    mov DOORBELL_NEXT(%rsi), %rsi
+    jmp 773b
+774:
+.endm
+
+// Rings the doorbell in RSI for the vCPU in RDI, which goes to RBX; its guest is behind the instruction already. To
+// \preempted if something more urgent is ready then.
+.macro ring_doorbell preempted
+    mov %rdi, %rbx
+    call ring_doorbell
+    mov CPU(CPU_SCHEDULER), %rax
+    cmpb $0, SCHEDULER_PREEMPT(%rax)
+    jne \preempted
+.endm
+
 // From the frame's end (RSP) downwards. The slot of RSP, which VMCS and VMCB hold, is for CR2 on VT-x.
 .macro save_guest_registers
     .irp register, r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbp, rbx, rdx, rcx, rax

@@ -63,6 +63,9 @@ struct VcpuBackend {
     void begin_state_access(Vcpu& vcpu, uint32_t groups);
     [[nodiscard]] bool end_state_write(Vcpu& vcpu);
 
+    /// An OUT of `size` bytes as its exit tells it, cut to what it has to be compared by.
+    uint32_t port_write_key(uint16_t port, uint8_t size) { return ON_BACKEND(port_write_key(port, size)); }
+
     /// An MSR of the state table, which this back-end intercepts; nothing: the monitor's.
     std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index);
     bool write_msr(Vcpu& vcpu, uint32_t index, uint64_t value);

@@ -52,7 +52,7 @@ struct VcpuHardware {
     uint8_t instruction_length = 0;
     bool injecting = false;       // an event is in the entry field and not yet delivered
     bool launched = false;        // VT-x: VMRESUME, not VMLAUNCH
-    bool apic_changed = false;    // the monitor changed ISR: the hardware's copy must follow
+    bool apic_changed = false;    // ISR or TMR changed behind the hardware's back: its copies must follow
     bool nmi_blocked = false;     // AMD-V: the guest is in its NMI handler
     bool nmi_waits = false;       // AMD-V: another NMI came meanwhile
     enum class Step : uint8_t { None, TaskPriority, NmiReturn, Shadow };

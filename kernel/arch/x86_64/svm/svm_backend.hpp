@@ -4,6 +4,7 @@
 // user space calls `leave` first. Guests leave these registers as they were in the host at `initialize_cpu`.
 #pragma once
 
+#include "hw/x86/svm.hpp"
 #include "kernel/arch/x86_64/vcpu_state.hpp"
 #include "kernel/object/vcpu.hpp"
 
@@ -41,7 +42,16 @@ class SvmBackend {
     void begin_state_access(Vcpu& vcpu);
     bool end_state_write(Vcpu& vcpu);
 
+    /// Of EXITINFO1 of an I/O exit: all but address size and segment.
+    static constexpr uint32_t port_key_mask =
+        static_cast<uint32_t>(x86::SvmIo::Port::mask | x86::SvmIo::SizeBytes::mask | x86::SvmIo::In::mask |
+                              x86::SvmIo::String::mask | x86::SvmIo::Repeat::mask);
+    static constexpr uint32_t port_write_key(uint16_t port, uint8_t size) {
+        return static_cast<uint32_t>(x86::SvmIo::Port::make(port) | x86::SvmIo::SizeBytes::make(size));
+    }
+
     [[noreturn]] void handle_exit(Vcpu& vcpu);
+    [[noreturn]] void handle_io(Vcpu& vcpu);
 
   private:
     void assign_asid(Vcpu& vcpu);
@@ -53,8 +63,8 @@ class SvmBackend {
     void drop_shadow_step(Vcpu& vcpu);
     void note_instruction(Vcpu& vcpu, uint8_t length);
     void inject_interrupted_event(Vcpu& vcpu);
+    void take_exit(Vcpu& vcpu);
     void take_task_priority(Vcpu& vcpu);
-    [[noreturn]] void handle_io(Vcpu& vcpu);
     [[noreturn]] void handle_nested_fault(Vcpu& vcpu);
 
     PhysicalAddress io_permissions_;

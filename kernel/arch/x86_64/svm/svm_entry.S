@@ -32,8 +32,9 @@ reply_to_svm_guest:
     lea VCPU_FRAME(%rcx), %rdi
 
 svm_enter_loaded:                           // RDI is the frame, RAX the VMCB
-    sti                                     // not right before VMRUN: QEMU would take its shadow into the guest
     lea 8(%rdi), %rsp                       // the guest's RAX is in the VMCB
+svm_run:
+    sti                                     // not right before VMRUN: QEMU would take its shadow into the guest
     pop %rcx
     restore_guest_registers_from_rcx
     vmrun
@@ -88,7 +89,44 @@ svm_enter_loaded:                           // RDI is the frame, RAX the VMCB
     mov %rbp, CPU(CPU_GS_BASE)
     send_cpuid_exit leave_by_sysret
 
-2:  call svm_exit
+2:  cmpl $SVM_EXIT_IO, VMCB_EXIT_CODE(%rbx)
+    jne 5f
+    mov VMCB_EXIT_INFO_1(%rbx), %ecx
+    and $SVM_PORT_KEY_MASK, %ecx
+    find_doorbell 4f
+    cmpb $0, VCPU_INJECTING(%rdi)
+    jne 4f
+    cmpb $0, VCPU_STEP(%rdi)
+    jne 4f
+    cmpl $0, VMCB_EXIT_EVENT(%rbx)
+    jl 4f
+    mov VCPU_STATE_PAGE(%rdi), %rax
+    movzbl STATE_PAGE_TASK_PRIORITY(%rax), %eax
+    shr $4, %eax
+    cmp VMCB_VIRTUAL_INTERRUPT(%rbx), %al
+    jne 4f
+    testb $1, (VMCB_RFLAGS + 1)(%rbx)       // TF
+    jnz 4f
+    cmpl $0, VCPU_EVENTS(%rdi)
+    jne 4f
+    mov svm_clean_after_exit, %eax
+    mov %eax, VMCB_CLEAN(%rbx)
+    mov VMCB_EXIT_INFO_2(%rbx), %rax        // the next instruction
+    mov %rax, VMCB_RIP(%rbx)
+    mov %rbp, VMCB_INTERRUPT_SHADOW(%rbx)
+    movb $0, VMCB_TLB_CONTROL(%rbx)
+    ring_doorbell 3f
+    mov VCPU_CONTROL_BLOCK_ADDRESS(%rbx), %rax
+    lea (VCPU_FRAME + 8)(%rbx), %rsp
+    jmp svm_run
+
+3:  mov VCPU_CONTROL_BLOCK(%rbx), %rax
+    mov VMCB_RAX(%rax), %rax
+    mov %rax, VCPU_FRAME(%rbx)
+    mov %rbx, %rdi
+    call leave_behind_doorbell
+4:  call svm_io_exit
+5:  call svm_exit
 
 reply_to_svm_guest_slowly:
     xor %r12d, %r12d                        // as it came

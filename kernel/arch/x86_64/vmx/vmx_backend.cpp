@@ -59,20 +59,26 @@ void VmxBackend::deliver_interrupts(Vcpu& vcpu) {
 
 /// The CPU reads the page by itself; it has to be told what the largest request is (SDM vol. 3C, 30.2).
 void VmxBackend::hardware_delivery(Vcpu& vcpu) {
-    VcpuHardware& hardware = vcpu.hardware();
-    for (unsigned quarter = 0; quarter < 4; ++quarter) {
-        const uint64_t level = vcpu.apic().level_vectors(quarter);
-        if (level == hardware.eoi_exit_bitmap[quarter]) continue;
-        hardware.eoi_exit_bitmap[quarter] = level;
-        write(eoi_exit_bitmaps[quarter], level);
-    }
     using Status = x86::GuestInterruptStatus;
     const uint64_t before = read(Field::GuestInterruptStatus);
     uint64_t status = Status::Requesting::write(before, vcpu.apic().highest(VirtualApic::Register::Irr).value_or(0));
-    if (hardware.apic_changed)
+    if (vcpu.hardware().apic_changed) [[unlikely]] {
+        vcpu.hardware().apic_changed = false;
+        follow_levels(vcpu);
         status = Status::Servicing::write(status, vcpu.apic().highest(VirtualApic::Register::Isr).value_or(0));
-    hardware.apic_changed = false;
+    }
     if (status != before) write(Field::GuestInterruptStatus, status);
+}
+
+/// Which vectors' ends are exits.
+void VmxBackend::follow_levels(Vcpu& vcpu) {
+    for (unsigned quarter = 0; quarter < 4; ++quarter) {
+        uint64_t& written = vcpu.hardware().eoi_exit_bitmap[quarter];
+        const uint64_t level = vcpu.apic().level_vectors(quarter);
+        if (level == written) continue;
+        written = level;
+        write(eoi_exit_bitmaps[quarter], level);
+    }
 }
 
 void VmxBackend::software_delivery(Vcpu& vcpu) {

@@ -36,7 +36,18 @@ class VmxBackend {
     void begin_state_access(Vcpu&) {}
     bool end_state_write(Vcpu& vcpu);
 
+    /// Of the qualification of an I/O exit: all but whether the port was an immediate operand.
+    static constexpr uint32_t port_key_mask =
+        static_cast<uint32_t>(x86::IoQualification::Port::mask | x86::IoQualification::SizeMinusOne::mask |
+                              x86::IoQualification::In::mask | x86::IoQualification::String::mask |
+                              x86::IoQualification::Repeat::mask);
+    static constexpr uint32_t port_write_key(uint16_t port, uint8_t size) {
+        return static_cast<uint32_t>(x86::IoQualification::Port::make(port) |
+                                     x86::IoQualification::SizeMinusOne::make(static_cast<uint8_t>(size - 1)));
+    }
+
     [[noreturn]] void handle_exit(Vcpu& vcpu, uint64_t reason);
+    [[noreturn]] void handle_io(Vcpu& vcpu, uint64_t qualification);
     /// The state of the guest, or the event, is one no CPU can have: the monitor's fault.
     [[noreturn]] void handle_refused_entry(Vcpu& vcpu, uint64_t reason, uint64_t qualification);
 
@@ -46,11 +57,11 @@ class VmxBackend {
     void make_msr_bitmap();
     void set_primary(Vcpu& vcpu, x86::PrimaryControl control, bool on);
     void hardware_delivery(Vcpu& vcpu);
+    void follow_levels(Vcpu& vcpu);
     void software_delivery(Vcpu& vcpu);
     void inject_interrupted_event(Vcpu& vcpu);
     [[noreturn]] void handle_exception(Vcpu& vcpu);
     [[noreturn]] void handle_control_register(Vcpu& vcpu);
-    [[noreturn]] void handle_io(Vcpu& vcpu);
     [[noreturn]] void handle_nested_fault(Vcpu& vcpu);
     void note_instruction(Vcpu& vcpu);
 

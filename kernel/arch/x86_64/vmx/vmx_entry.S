@@ -62,12 +62,12 @@ vmx_exit_entry:                             // after an exit RFLAGS is 2
     mov GUEST_FRAME_STACK(%rsp), %rsp
     mov $0, %ebp
     jbe 3f
+    read_field VMCS_EXIT_REASON, %r12
+    cmp $VMX_EXIT_CPUID, %r12
+    jne 2f
     save_cr2
-    read_field VMCS_EXIT_REASON, %rax
-    cmp $VMX_EXIT_CPUID, %rax
-    jne 2f
     cmpl $0, VCPU_GROUPS_CPUID(%rdi)
-    jne 2f
+    jne 5f
     read_field VMCS_INSTRUCTION_LENGTH, %rcx
     read_field VMCS_GUEST_RIP, %r13
     movzbl VCPU_OSXSAVE(%rdi), %r10d
@@ -79,8 +79,44 @@ vmx_exit_entry:                             // after an exit RFLAGS is 2
     movb $1, VCPU_LAUNCHED(%rdi)
     send_cpuid_exit leave_by_sysexit
 
-2:  mov %rax, %rsi                          // the exit reason
+2:  cmp $VMX_EXIT_IO, %r12
+    jne 4f
+    read_field VMCS_QUALIFICATION, %r12
+    mov %r12d, %ecx
+    and $VMX_PORT_KEY_MASK, %ecx
+    find_doorbell 6f
+    read_field VMCS_GUEST_INTERRUPTIBILITY, %rdx
+    test $3, %dl                            // an interrupt shadow
+    jnz 6f
+    read_field VMCS_GUEST_RFLAGS, %rdx
+    bt $8, %edx                             // TF
+    jc 6f
+    cmpl $0, VCPU_EVENTS(%rdi)
+    jne 6f
+    read_field VMCS_INSTRUCTION_LENGTH, %rdx
+    read_field VMCS_GUEST_RIP, %rcx
+    add %rcx, %rdx
+    mov $VMCS_GUEST_RIP, %eax
+    vmwrite %rdx, %rax
+    movb $0, VCPU_INJECTING(%rdi)
+    movb $1, VCPU_LAUNCHED(%rdi)
+    ring_doorbell 7f
+    lea VCPU_FRAME(%rbx), %rsp              // nothing here changes CR2
+    pop %rax
+    pop %rcx
+    restore_guest_registers_from_rcx
+    vmresume
+    jmp vmx_exit_entry                      // failed
+
+4:  save_cr2
+5:  mov %r12, %rsi                          // the exit reason
     call vmx_exit
+6:  save_cr2
+    mov %r12, %rsi                          // the qualification
+    call vmx_io_exit
+7:  mov %rbx, %rdi
+    save_cr2
+    call leave_behind_doorbell
 3:  save_cr2
     call vmx_entry_failed
 

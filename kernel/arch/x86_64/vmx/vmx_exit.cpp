@@ -14,6 +14,7 @@ using abi::ExitReason;
 using x86::EventInformation, x86::Interruptibility, x86::VmxExit, x86::VmxExitReason;
 
 extern "C" [[noreturn]] void vmx_exit(Vcpu& vcpu, uint64_t reason) { vmx_backend.handle_exit(vcpu, reason); }
+extern "C" [[noreturn]] void vmx_io_exit(Vcpu& vcpu, uint64_t qualification) { vmx_backend.handle_io(vcpu, qualification); }
 extern "C" [[noreturn]] void vmx_entry_failed(Vcpu& vcpu) {
     vmx_backend.handle_refused_entry(vcpu, read(Field::InstructionError), 0);
 }
@@ -96,8 +97,6 @@ void VmxBackend::handle_exit(Vcpu& vcpu, uint64_t reason) {
     switch (basic) {
         case VmxExit::Cpuid:
             vcpu.on_cpuid();
-        case VmxExit::IoInstruction:
-            handle_io(vcpu);
         case VmxExit::Rdmsr:
             vcpu.on_msr_read(hardware.frame.ecx());
         case VmxExit::Wrmsr:
@@ -116,14 +115,18 @@ void VmxBackend::handle_exit(Vcpu& vcpu, uint64_t reason) {
     vcpu.on_other(ExitReason::Unknown, reason, read(Field::Qualification));
 }
 
-void VmxBackend::handle_io(Vcpu& vcpu) {
+/// An I/O instruction: not by way of `handle_exit`, since the entry has looked whether a doorbell rings.
+void VmxBackend::handle_io(Vcpu& vcpu, uint64_t io) {
     using Io = x86::IoQualification;
     using abi::PortAccess;
-    const uint64_t io = read(Field::Qualification);
+    vcpu.hardware().launched = true;
+    vcpu.hardware().injecting = false;
+    vcpu.hardware().interrupted = 0;
+    note_instruction(vcpu);
     const auto size = static_cast<uint8_t>(Io::SizeMinusOne::read(io) + 1);
     vcpu.on_port(PortAccess::Port::make(Io::Port::read(io)) | PortAccess::SizeBytes::make(size) |
                      PortAccess::String::make(Io::String::read(io)) | PortAccess::Repeat::make(Io::Repeat::read(io)),
-                 Io::In::read(io));
+                 Io::In::read(io), static_cast<uint32_t>(io) & port_key_mask);
 }
 
 void VmxBackend::handle_nested_fault(Vcpu& vcpu) {

@@ -51,6 +51,17 @@ TEST_F(VirtualApicTest, EveryVectorFindsItsPlace) {
     }
 }
 
+TEST_F(VirtualApicTest, TellsWhenAVectorChangesItsKind) {
+    EXPECT_FALSE(apic.set_level(0x41, false));
+    EXPECT_TRUE(apic.set_level(0x41, true));
+    EXPECT_FALSE(apic.set_level(0x41, true));
+    EXPECT_EQ(apic.level_vectors(1), 1u << 1);
+    EXPECT_FALSE(apic.set_level(0x42, false));
+    EXPECT_TRUE(apic.set_level(0x41, false));
+    EXPECT_EQ(apic.level_vectors(1), 0u);
+    EXPECT_FALSE(apic.highest(Register::Irr)) << "the kind alone requests nothing";
+}
+
 TEST_F(VirtualApicTest, HigherClassInterruptsLower) {
     apic.post(0x45, false);
     apic.accept(0x45);
