@@ -49,9 +49,10 @@ const std::vector<Row>& rows() {
          {"-", "-", "-", "-", "3,044 VT-x, 2,828 AMD-V"}},
         {"MMIO write to the monitor and back", "vm/mmio_write", {"MMIO write to the monitor"},
          {"-", "-", "-", "-", "5,463 VT-x, 4,858 AMD-V"}},
-        {"doorbell, kernel only", "", {"doorbell by port, in the kernel", "doorbell by MMIO, in the kernel"},
+        {"doorbell, kernel only", "vm/doorbell_nobody", {"doorbell by port, in the kernel", "doorbell by MMIO, in the kernel"},
          {"-", "-", "-", "-", "1,110 MMIO, 1,209 port VT-x; 1,331 port AMD-V"}},
-        {"doorbell to thread to interrupt to guest's handler", "", {"doorbell to thread to guest's handler"},
+        {"doorbell to thread to interrupt to guest's handler", "vm/doorbell_to_guest_interrupt",
+         {"doorbell to thread to guest's handler"},
          {"-", "-", "-", "-", "22,156 VT-x, 21,715 AMD-V"}},
     };
     return all;

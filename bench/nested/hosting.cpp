@@ -62,6 +62,8 @@ constexpr Order orders[] = {
     {"cpuid", LoopOperation::Cpuid, 0},    {"cpuid", LoopOperation::Cpuid, 1},    {"cpuid", LoopOperation::Cpuid, 2},
     {"port", LoopOperation::PortWrite, 0}, {"port", LoopOperation::PortWrite, 1}, {"port", LoopOperation::PortWrite, 2},
     {"mmio", LoopOperation::MmioWrite, 0}, {"mmio", LoopOperation::MmioWrite, 1}, {"mmio", LoopOperation::MmioWrite, 2},
+    {"doorbell", LoopOperation::PortDoorbell, 0}, {"doorbell", LoopOperation::PortDoorbell, 1},
+    {"doorbell", LoopOperation::PortDoorbell, 2},
 };
 /// Of the guest's MOV to an absolute address: this monitor knows the one instruction it meets and decodes nothing.
 constexpr uint64_t mmio_instruction_bytes = 7;
@@ -124,10 +126,16 @@ SYSTEM_TEST(exits_of_the_loop_guest) {
     if (!has_virtualization()) SKIP("no virtualization on this processor");
     Machine machine;
     REQUIRE(machine.create({.image = minimal_guest::loops(), .device = loop_device}).ok());
+    auto doorbell = NEEDED(runtime::Doorbell::create(machine.guest.selector(), LoopPlace::doorbell_port, 1));
+    Notification rung = NEEDED(Notification::create());
+    EXPECT_OK(doorbell.bind(rung.selector(), 1));
     mark("none", 0, "begins");  // who counts reads its counters for the first time, which takes longer
     give_order(machine, orders[0]);
     EXPECT(machine.run(runtime::deadline_in(600'000 * ns_per_ms)));
     EXPECT_EQ(machine.user[0], std::size(orders));
+    EXPECT_EQ(rung.poll(), 1u);
+    doorbell.forget();
+    EXPECT_OK(rung.destroy());
 }
 
 }  // namespace bulkhead::test

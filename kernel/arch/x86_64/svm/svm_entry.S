@@ -4,6 +4,21 @@
 // VMRUN takes the host's IF for what interrupts the guest: it has to be 1, which has no effect while GIF is 0.
 #include "kernel/arch/x86_64/hot_paths.h"
 
+// Whether the exit of the vCPU in RDI, whose VMCB is RBX, left nothing to be put in order.
+.macro test_exit unusual
+    cmpb $0, VCPU_INJECTING(%rdi)
+    jne \unusual
+    cmpb $0, VCPU_STEP(%rdi)
+    jne \unusual
+    cmpl $0, VMCB_EXIT_EVENT(%rbx)          // interrupted the delivery of an event
+    jl \unusual
+    mov VCPU_STATE_PAGE(%rdi), %rax         // MOV CR8 changed the VMCB's copy of TPR
+    movzbl STATE_PAGE_TASK_PRIORITY(%rax), %eax
+    shr $4, %eax
+    cmp VMCB_VIRTUAL_INTERRUPT(%rbx), %al
+    jne \unusual
+.endm
+
 .section .text.svm_entry, "ax"
 
 // The reply to a guest's exit, from syscall_entry.S.
@@ -48,17 +63,7 @@ svm_run:
     jne 2f
     cmpl $0, VCPU_GROUPS_CPUID(%rdi)
     jne 2f
-    cmpb $0, VCPU_INJECTING(%rdi)
-    jne 2f
-    cmpb $0, VCPU_STEP(%rdi)
-    jne 2f
-    cmpl $0, VMCB_EXIT_EVENT(%rbx)          // interrupted the delivery of an event
-    jl 2f
-    mov VCPU_STATE_PAGE(%rdi), %rax         // MOV CR8 changed the VMCB's copy of TPR
-    movzbl STATE_PAGE_TASK_PRIORITY(%rax), %eax
-    shr $4, %eax
-    cmp VMCB_VIRTUAL_INTERRUPT(%rbx), %al
-    jne 2f
+    test_exit 2f
     mov VMCB_RAX(%rbx), %rax
     cmp $CPUID_XSAVE_LEAF, %eax             // shows XCR0, which QEMU's guests change without an exit
     je 2f
@@ -94,17 +99,7 @@ svm_run:
     mov VMCB_EXIT_INFO_1(%rbx), %ecx
     and $SVM_PORT_KEY_MASK, %ecx
     find_doorbell 4f
-    cmpb $0, VCPU_INJECTING(%rdi)
-    jne 4f
-    cmpb $0, VCPU_STEP(%rdi)
-    jne 4f
-    cmpl $0, VMCB_EXIT_EVENT(%rbx)
-    jl 4f
-    mov VCPU_STATE_PAGE(%rdi), %rax
-    movzbl STATE_PAGE_TASK_PRIORITY(%rax), %eax
-    shr $4, %eax
-    cmp VMCB_VIRTUAL_INTERRUPT(%rbx), %al
-    jne 4f
+    test_exit 4f
     testb $1, (VMCB_RFLAGS + 1)(%rbx)       // TF
     jnz 4f
     cmpl $0, VCPU_EVENTS(%rdi)
