@@ -96,9 +96,10 @@ void Vcpu::on_cpuid() {
 }
 
 void Vcpu::ring(Doorbell& doorbell) {
-    count(ExitReason::PortWrite);
-    ++page().absorbed_exits[static_cast<size_t>(ExitReason::PortWrite)];
-    if (!doorbell.ring()) [[unlikely]] ++page().missed_doorbells;
+    abi::VcpuStatePage& counters = page();
+    ++counters.exits[static_cast<size_t>(ExitReason::PortWrite)];
+    ++counters.absorbed_exits[static_cast<size_t>(ExitReason::PortWrite)];
+    if (!doorbell.ring()) [[unlikely]] ++counters.missed_doorbells;
 }
 
 extern "C" void ring_doorbell(Vcpu& vcpu, Doorbell& doorbell) { vcpu.ring(doorbell); }

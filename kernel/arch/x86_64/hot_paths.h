@@ -239,21 +239,50 @@
 774:
 .endm
 
-// Rings the doorbell in RSI for the vCPU in RDI, which goes to RBX; its guest is behind the instruction already. To
-// \preempted if something more urgent is ready then.
+// Rings the doorbell in RSI for the vCPU in RDI, whose guest is behind the instruction already. To \preempted if
+// something more urgent is ready then.
 .macro ring_doorbell preempted
-    mov %rdi, %rbx
     call ring_doorbell
+    mov CPU(CPU_RUNNING), %rdi
     mov CPU(CPU_SCHEDULER), %rax
     cmpb $0, SCHEDULER_PREEMPT(%rax)
     jne \preempted
 .endm
 
-// From the frame's end (RSP) downwards. The slot of RSP, which VMCS and VMCB hold, is for CR2 on VT-x.
-.macro save_guest_registers
-    .irp register, r15, r14, r13, r12, r11, r10, r9, r8, rdi, rsi, rbp, rbp, rbx, rdx, rcx, rax
-    push %\register
-    .endr
+// Guest registers in the vCPU in RDI, by their numbers. Functions in C++ keep the second kind: what goes back into the
+// guest without a switch leaves them where they are.
+.macro save_guest number, register
+    mov %\register, (VCPU_FRAME + 8 * \number)(%rdi)
+.endm
+.macro load_guest number, register
+    mov (VCPU_FRAME + 8 * \number)(%rdi), %\register
+.endm
+.macro each_changing operation          // but RAX, which is the VMCB's on AMD-V, and RDI
+    \operation 1, rcx
+    \operation 2, rdx
+    \operation 6, rsi
+    \operation 8, r8
+    \operation 9, r9
+    \operation 10, r10
+    \operation 11, r11
+.endm
+.macro save_kept_registers
+    save_guest 3, rbx
+    save_guest 5, rbp
+    save_guest 12, r12
+    save_guest 13, r13
+    save_guest 14, r14
+    save_guest 15, r15
+    mov $0, %ebp
+.endm
+
+// An exit found RSP at the end of the registers in the vCPU, which becomes RDI; the kernel's stack stands behind. The
+// flags stay.
+.macro enter_from_guest
+    mov %rdi, (8 * 7 - GUEST_REGISTERS_SIZE)(%rsp)
+    lea -(VCPU_FRAME + GUEST_REGISTERS_SIZE)(%rsp), %rdi
+    mov (GUEST_FRAME_STACK - GUEST_REGISTERS_SIZE)(%rsp), %rsp
+    each_changing save_guest
 .endm
 
 .macro restore_guest_registers_from_rcx

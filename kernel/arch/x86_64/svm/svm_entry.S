@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Into a guest and out of it. #VMEXIT restores RSP and RAX as VMRUN found them: RSP at the end of the register file in
-// the vCPU, where the registers are pushed, RAX the VMCB. GIF is 0 from before the entry until `SvmBackend::leave`.
+// the vCPU, which is found by it, RAX the VMCB. GIF is 0 from before the entry until `SvmBackend::leave`.
 // VMRUN takes the host's IF for what interrupts the guest: it has to be 1, which has no effect while GIF is 0.
 #include "kernel/arch/x86_64/hot_paths.h"
 
-// Whether the exit of the vCPU in RDI, whose VMCB is RBX, left nothing to be put in order.
+// Whether the exit of the vCPU in RDI, whose VMCB is R8, left nothing to be put in order.
 .macro test_exit unusual
     cmpb $0, VCPU_INJECTING(%rdi)
     jne \unusual
     cmpb $0, VCPU_STEP(%rdi)
     jne \unusual
-    cmpl $0, VMCB_EXIT_EVENT(%rbx)          // interrupted the delivery of an event
+    cmpl $0, VMCB_EXIT_EVENT(%r8)          // interrupted the delivery of an event
     jl \unusual
     mov VCPU_STATE_PAGE(%rdi), %rax         // MOV CR8 changed the VMCB's copy of TPR
     movzbl STATE_PAGE_TASK_PRIORITY(%rax), %eax
     shr $4, %eax
-    cmp VMCB_VIRTUAL_INTERRUPT(%rbx), %al
+    cmp VMCB_VIRTUAL_INTERRUPT(%r8), %al
     jne \unusual
 .endm
 
@@ -47,38 +47,36 @@ reply_to_svm_guest:
     lea VCPU_FRAME(%rcx), %rdi
 
 svm_enter_loaded:                           // RDI is the frame, RAX the VMCB
-    lea 8(%rdi), %rsp                       // the guest's RAX is in the VMCB
-svm_run:
     sti                                     // not right before VMRUN: QEMU would take its shadow into the guest
+    lea 8(%rdi), %rsp                       // the guest's RAX is in the VMCB
     pop %rcx
     restore_guest_registers_from_rcx
+svm_run:
     vmrun
     cli
-    save_guest_registers
-    lea -VCPU_FRAME(%rsp), %rdi
-    mov GUEST_FRAME_STACK(%rsp), %rsp
-    xor %ebp, %ebp
-    mov VCPU_CONTROL_BLOCK(%rdi), %rbx
-    cmpl $SVM_EXIT_CPUID, VMCB_EXIT_CODE(%rbx)
+    enter_from_guest
+    mov VCPU_CONTROL_BLOCK(%rdi), %r8
+    cmpl $SVM_EXIT_CPUID, VMCB_EXIT_CODE(%r8)
     jne 2f
+    save_kept_registers
     cmpl $0, VCPU_GROUPS_CPUID(%rdi)
-    jne 2f
-    test_exit 2f
-    mov VMCB_RAX(%rbx), %rax
+    jne 5f
+    test_exit 5f
+    mov VMCB_RAX(%r8), %rax
     cmp $CPUID_XSAVE_LEAF, %eax             // shows XCR0, which QEMU's guests change without an exit
-    je 2f
+    je 5f
     mov %rax, VCPU_FRAME(%rdi)
     mov svm_clean_after_exit, %eax
-    mov %eax, VMCB_CLEAN(%rbx)
-    mov VMCB_RIP(%rbx), %r13
-    mov VMCB_NEXT_RIP(%rbx), %rcx
+    mov %eax, VMCB_CLEAN(%r8)
+    mov VMCB_RIP(%r8), %r13
+    mov VMCB_NEXT_RIP(%r8), %rcx
     sub %r13, %rcx
     lea -1(%rcx), %rax
     cmp $15, %rax
     jb 1f
     mov $2, %ecx                            // not told: CPUID without prefixes
 1:  movb %cl, VCPU_INSTRUCTION_LENGTH(%rdi)
-    mov VMCB_CR4(%rbx), %r10
+    mov VMCB_CR4(%r8), %r10
     and $CR4_OSXSAVE, %r10d
     shl $CR4_OSXSAVE_SHIFT, %r10
     mov VCPU_FPU(%rdi), %rax
@@ -94,34 +92,39 @@ svm_run:
     mov %rbp, CPU(CPU_GS_BASE)
     send_cpuid_exit leave_by_sysret
 
-2:  cmpl $SVM_EXIT_IO, VMCB_EXIT_CODE(%rbx)
-    jne 5f
-    mov VMCB_EXIT_INFO_1(%rbx), %ecx
-    and $SVM_PORT_KEY_MASK, %ecx
-    find_doorbell 4f
-    test_exit 4f
-    testb $1, (VMCB_RFLAGS + 1)(%rbx)       // TF
-    jnz 4f
-    cmpl $0, VCPU_EVENTS(%rdi)
+2:  cmpl $SVM_EXIT_IO, VMCB_EXIT_CODE(%r8)
     jne 4f
+    mov VMCB_EXIT_INFO_1(%r8), %ecx
+    and $SVM_PORT_KEY_MASK, %ecx
+    find_doorbell 6f
+    test_exit 6f
+    testb $1, (VMCB_RFLAGS + 1)(%r8)        // TF
+    jnz 6f
+    cmpl $0, VCPU_EVENTS(%rdi)
+    jne 6f
     mov svm_clean_after_exit, %eax
-    mov %eax, VMCB_CLEAN(%rbx)
-    mov VMCB_EXIT_INFO_2(%rbx), %rax        // the next instruction
-    mov %rax, VMCB_RIP(%rbx)
-    mov %rbp, VMCB_INTERRUPT_SHADOW(%rbx)
-    movb $0, VMCB_TLB_CONTROL(%rbx)
-    ring_doorbell 3f
-    mov VCPU_CONTROL_BLOCK_ADDRESS(%rbx), %rax
-    lea (VCPU_FRAME + 8)(%rbx), %rsp
+    mov %eax, VMCB_CLEAN(%r8)
+    mov VMCB_EXIT_INFO_2(%r8), %rax         // the next instruction
+    mov %rax, VMCB_RIP(%r8)
+    movq $0, VMCB_INTERRUPT_SHADOW(%r8)
+    movb $0, VMCB_TLB_CONTROL(%r8)
+    ring_doorbell 7f
+    sti
+    mov VCPU_CONTROL_BLOCK_ADDRESS(%rdi), %rax
+    lea (VCPU_FRAME + GUEST_REGISTERS_SIZE)(%rdi), %rsp
+    each_changing load_guest
+    load_guest 7, rdi
     jmp svm_run
 
-3:  mov VCPU_CONTROL_BLOCK(%rbx), %rax
-    mov VMCB_RAX(%rax), %rax
-    mov %rax, VCPU_FRAME(%rbx)
-    mov %rbx, %rdi
-    call leave_behind_doorbell
-4:  call svm_io_exit
+4:  save_kept_registers
 5:  call svm_exit
+6:  save_kept_registers
+    call svm_io_exit
+7:  save_kept_registers
+    mov VCPU_CONTROL_BLOCK(%rdi), %rax
+    mov VMCB_RAX(%rax), %rax
+    save_guest 0, rax
+    call leave_behind_doorbell
 
 reply_to_svm_guest_slowly:
     xor %r12d, %r12d                        // as it came

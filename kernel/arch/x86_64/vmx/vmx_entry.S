@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Into a guest and out of it. HOST_RSP points to the end of the register file in the vCPU, so the exit pushes the
-// registers right where they belong; what stands behind is the kernel's stack. While RSP is there no interrupt can come
-// (IF=0), and NMI, #MC and #DF have stacks of their own.
+// Into a guest and out of it. HOST_RSP points to the end of the register file in the vCPU, so the exit finds the vCPU
+// there; what stands behind is the kernel's stack. While RSP is there no interrupt can come (IF=0), and NMI, #MC and #DF
+// have stacks of their own.
 #include "kernel/arch/x86_64/hot_paths.h"
 
 .macro read_field field, to
@@ -57,14 +57,13 @@ vmx_resume_guest:                           // RDI is the frame
 .balign 64
 .global vmx_exit_entry
 vmx_exit_entry:                             // after an exit RFLAGS is 2
-    save_guest_registers
-    lea -VCPU_FRAME(%rsp), %rdi
-    mov GUEST_FRAME_STACK(%rsp), %rsp
-    mov $0, %ebp
+    enter_from_guest
+    save_guest 0, rax
     jbe 3f
-    read_field VMCS_EXIT_REASON, %r12
-    cmp $VMX_EXIT_CPUID, %r12
+    read_field VMCS_EXIT_REASON, %rsi
+    cmp $VMX_EXIT_CPUID, %rsi
     jne 2f
+    save_kept_registers
     save_cr2
     cmpl $0, VCPU_GROUPS_CPUID(%rdi)
     jne 5f
@@ -79,10 +78,10 @@ vmx_exit_entry:                             // after an exit RFLAGS is 2
     movb $1, VCPU_LAUNCHED(%rdi)
     send_cpuid_exit leave_by_sysexit
 
-2:  cmp $VMX_EXIT_IO, %r12
+2:  cmp $VMX_EXIT_IO, %rsi
     jne 4f
-    read_field VMCS_QUALIFICATION, %r12
-    mov %r12d, %ecx
+    read_field VMCS_QUALIFICATION, %r8
+    mov %r8d, %ecx
     and $VMX_PORT_KEY_MASK, %ecx
     find_doorbell 6f
     read_field VMCS_GUEST_INTERRUPTIBILITY, %rdx
@@ -101,24 +100,27 @@ vmx_exit_entry:                             // after an exit RFLAGS is 2
     movb $0, VCPU_INJECTING(%rdi)
     movb $1, VCPU_LAUNCHED(%rdi)
     ring_doorbell 7f
-    lea VCPU_FRAME(%rbx), %rsp              // nothing here changes CR2
-    pop %rax
-    pop %rcx
-    restore_guest_registers_from_rcx
+    each_changing load_guest                // nothing here changes CR2
+    load_guest 0, rax
+    load_guest 7, rdi
     vmresume
-    jmp vmx_exit_entry                      // failed
+    mov CPU(CPU_RUNNING), %rsp              // failed; the flags say how
+    lea (VCPU_FRAME + GUEST_REGISTERS_SIZE)(%rsp), %rsp
+    jmp vmx_exit_entry
 
-4:  save_cr2
-5:  mov %r12, %rsi                          // the exit reason
-    call vmx_exit
-6:  save_cr2
-    mov %r12, %rsi                          // the qualification
+3:  save_kept_registers
+    save_cr2
+    call vmx_entry_failed
+4:  save_kept_registers
+    save_cr2
+5:  call vmx_exit                           // RSI is the reason
+6:  save_kept_registers
+    save_cr2
+    mov %r8, %rsi                           // the qualification
     call vmx_io_exit
-7:  mov %rbx, %rdi
+7:  save_kept_registers
     save_cr2
     call leave_behind_doorbell
-3:  save_cr2
-    call vmx_entry_failed
 
 // [[noreturn]] void vmx_enter(GuestFrame& frame, bool launched)
 .global vmx_enter
