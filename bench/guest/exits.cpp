@@ -11,6 +11,7 @@
 #include <csetjmp>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 
 #include "bench/guest/measure.hpp"
 #include "bench/guest/subjects.hpp"
@@ -46,43 +47,47 @@ bool is_amd() {
 
 sigjmp_buf after_signal;
 
-void return_from_signal(int /*number*/) { siglongjmp(after_signal, 1); }
+void return_from_signal(int number) { siglongjmp(after_signal, number); }
 
-long vmcall() {
-    long result = 1000;  // of KVM's hypercalls none is this
-    asm volatile("vmcall" : "+a"(result)::"memory");
-    return result;
+/// Measures an instruction that the guest's kernel or its processor may refuse to user space: then it is skipped.
+template <typename Operation>
+void measure_unless_refused(benchmark::State& state, Operation operation) {
+    constexpr int signals[] = {SIGILL, SIGSEGV, SIGBUS};
+    struct sigaction before[std::size(signals)] {};
+    struct sigaction action {};
+    action.sa_handler = return_from_signal;
+    for (size_t i = 0; i < std::size(signals); ++i) ::sigaction(signals[i], &action, &before[i]);
+    const int refused = sigsetjmp(after_signal, 1);
+    if (refused == 0) measure(state, operation);
+    else skip(state, refused == SIGILL ? "user space gets #UD here" : "user space gets #GP here");
+    for (size_t i = 0; i < std::size(signals); ++i) ::sigaction(signals[i], &before[i], nullptr);
 }
-long vmmcall() {
-    long result = 1000;
+
+constexpr long kNoHypercall = 1000;  ///< of KVM's hypercalls none is this
+
+void vmcall() {
+    long result = kNoHypercall;
+    asm volatile("vmcall" : "+a"(result)::"memory");
+}
+void vmmcall() {
+    long result = kNoHypercall;
     asm volatile("vmmcall" : "+a"(result)::"memory");
-    return result;
 }
 
 /// User space may not call the hypervisor, but it gets there and is told so; a processor may refuse before that.
 void hypercall(benchmark::State& state) {
-    static bool possible;
-    const bool amd = is_amd();
-    struct sigaction action {};
-    struct sigaction before {};
-    action.sa_handler = return_from_signal;
-    ::sigaction(SIGILL, &action, &before);
-    possible = sigsetjmp(after_signal, 1) == 0;
-    if (possible) amd ? vmmcall() : vmcall();
-    ::sigaction(SIGILL, &before, nullptr);
-    if (!possible) return skip(state, "user space gets #UD for VMCALL and VMMCALL here");
-    if (amd) measure(state, [] { vmmcall(); });
-    else measure(state, [] { vmcall(); });
+    if (is_amd()) measure_unless_refused(state, vmmcall);
+    else measure_unless_refused(state, vmcall);
 }
 
 void port_write(benchmark::State& state) {
     if (::ioperm(kScratchPort, 1, 1) != 0) return skip(state, error_text("ioperm"));
-    measure(state, [] { ::outb(0x5a, kScratchPort); });
+    measure_unless_refused(state, [] { ::outb(0x5a, kScratchPort); });
 }
 
 void port_read(benchmark::State& state) {
     if (::ioperm(kScratchPort, 1, 1) != 0) return skip(state, error_text("ioperm"));
-    measure(state, [] { asm volatile("" ::"r"(::inb(kScratchPort))); });
+    measure_unless_refused(state, [] { asm volatile("" ::"r"(::inb(kScratchPort))); });
 }
 
 /// A page of a device, or nothing and the reason in errno. It stays mapped.
@@ -103,13 +108,13 @@ volatile uint32_t* device_page() {
 void mmio_write(benchmark::State& state) {
     auto* page = device_page();
     if (page == nullptr) return skip(state, error_text("/dev/mem"));
-    measure(state, [page] { *page = 0; });
+    measure_unless_refused(state, [page] { *page = 0; });
 }
 
 void mmio_read(benchmark::State& state) {
     auto* page = device_page();
     if (page == nullptr) return skip(state, error_text("/dev/mem"));
-    measure(state, [page] { asm volatile("" ::"r"(*page)); });
+    measure_unless_refused(state, [page] { asm volatile("" ::"r"(*page)); });
 }
 
 /// What the driver's system call takes is in the figure; `msr_read_without_exit` is nothing else.

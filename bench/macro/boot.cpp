@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "bench/macro/exit_names.hpp"
+#include "bench/macro/kvm_peers.hpp"
 #include "bench/macro/launch_log.hpp"
 #include "bench/macro/rig_run.hpp"
 #include "tools/bulkhead/guest_files.hpp"
@@ -22,7 +23,7 @@ namespace {
 
 constexpr const char* kStamp = "/bulkhead/stamp";
 constexpr std::string_view kShellLine = "@shell ";
-constexpr std::uint64_t kGuestMemory = tool::mebibytes(256);
+constexpr std::uint64_t kGuestMemory = tool::mebibytes(kPeerGuestMiB);
 constexpr const char* kGuestCommandLine = "console=ttyS0 quiet";
 constexpr const char* kTracer = "/sys/kernel/tracing/events/kvm/";
 
@@ -73,43 +74,11 @@ Boot boot_bulkhead(const tool::Layout& layout, Platform platform, std::uint64_t&
     return boot;
 }
 
-/// One of KVM's monitors: the name of its runs in the log, and its command up to the kernel's command line.
-struct Peer {
-    std::string name;
-    std::string title;
-    std::string command;
-};
-
-std::string qemu_command(const char* machine) {
-    return fmt::format(
-        "qemu-system-x86_64 -M {} -accel kvm -cpu host -smp 1 -m {} -display none -vga none -nodefaults -no-user-config "
-        "-no-reboot -L /usr/share/qemu -chardev stdio,id=com1,signal=off -serial chardev:com1 "
-        "-kernel /bulkhead/vmlinuz -initrd /bulkhead/initrd -append",
-        machine, kGuestMemory >> 20);
-}
-
-const std::vector<Peer>& all_peers() {
-    static const std::vector<Peer> all{
-        {"q35", "KVM, QEMU q35", qemu_command("q35")},
-        {"minimal", "KVM, minimal monitor", fmt::format("kvm_linux {} /bulkhead/vmlinuz /bulkhead/initrd", kGuestMemory >> 20)},
-        {"microvm", "KVM, QEMU microvm", qemu_command("microvm")},
-    };
-    return all;
-}
-
-std::vector<Peer> peers_of(const std::vector<std::string>& names) {
-    std::vector<Peer> chosen;
-    for (const auto& peer : all_peers()) {
-        if (std::find(names.begin(), names.end(), peer.name) != names.end()) chosen.push_back(peer);
-    }
-    return chosen;
-}
-
 constexpr std::pair<const char*, const char*> kHistograms[] = {
     {"kvm_exit", "exit_reason"}, {"kvm_pio", "rw,port"}, {"kvm_msr", "write,ecx"}, {"kvm_userspace_exit", "reason"}};
 
 /// Each peer boots twice: once as it is, for the instructions, and once with the kernel's tracer counting its exits.
-std::string rig_script(const std::vector<Peer>& peers) {
+std::string rig_script(const std::vector<KvmPeer>& peers) {
     std::string script =
         "mount -t debugfs debugfs /sys/kernel/debug\n"
         "mount -t tracefs tracefs /sys/kernel/tracing\n"
@@ -188,7 +157,7 @@ void read_counts(const TracedBoot& traced, Vendor vendor, Boot& boot) {
 }
 
 /// `host_ticks` is when the rig's Linux was ready: peers boot one after the other, and none is to pay for those before.
-Boot read_peer(const LaunchLog& log, const Peer& peer, std::uint64_t host_ticks, Vendor vendor, std::uint64_t khz) {
+Boot read_peer(const LaunchLog& log, const KvmPeer& peer, std::uint64_t host_ticks, Vendor vendor, std::uint64_t khz) {
     const Launch* plain = log.find(peer.name);
     const LaunchLine* shell = plain != nullptr ? plain->find(kShellLine) : nullptr;
     if (shell == nullptr) throw tool::Error(fmt::format("KVM's guest did not reach its shell with {}", peer.name));
@@ -211,7 +180,7 @@ Boot read_peer(const LaunchLog& log, const Peer& peer, std::uint64_t host_ticks,
     return boot;
 }
 
-RigOutput run_peers(const tool::Layout& layout, Platform platform, const std::vector<Peer>& peers, const Progress& progress) {
+RigOutput run_peers(const tool::Layout& layout, Platform platform, const std::vector<KvmPeer>& peers, const Progress& progress) {
     const auto request = guest_request(layout, platform);
     tool::build_linux_guest(layout, "cloud");
     const fs::path guest = layout.guests() / "linux-cloud";
@@ -230,12 +199,6 @@ RigOutput run_peers(const tool::Layout& layout, Platform platform, const std::ve
 
 }  // namespace
 
-std::vector<std::string> boot_peers() {
-    std::vector<std::string> names;
-    for (const auto& peer : all_peers()) names.push_back(peer.name);
-    return names;
-}
-
 BootComparison compare_boots(const tool::Layout& layout, Platform platform, const std::vector<std::string>& peers,
                              const Progress& progress) {
     BootComparison comparison{.platform = platform, .boots = {}, .problems = {}};
@@ -249,7 +212,7 @@ BootComparison compare_boots(const tool::Layout& layout, Platform platform, cons
     std::uint64_t khz = 0;
     progress("booting Debian as Bulkhead's guest");
     attempt([&] { comparison.boots.push_back(boot_bulkhead(layout, platform, khz)); });
-    const auto chosen = peers_of(peers);
+    const auto chosen = kvm_peers(peers);
     if (chosen.empty()) return comparison;
     progress("booting Debian as KVM's guest, several times");
     attempt([&] {

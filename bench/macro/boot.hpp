@@ -40,10 +40,7 @@ struct BootComparison {
 
 using Progress = std::function<void(std::string_view)>;
 
-/// KVM's monitors that can stand beside Bulkhead's: q35 and microvm (QEMU's machines), minimal (kvm_linux).
-[[nodiscard]] std::vector<std::string> boot_peers();
-
-/// Runs the boots; `platform` is qemu-svm or bochs-vmx, `peers` are of boot_peers().
+/// Runs the boots; `platform` is qemu-svm or bochs-vmx, `peers` are of kvm_peer_names().
 [[nodiscard]] BootComparison compare_boots(const tool::Layout& layout, tool::Platform platform,
                                            const std::vector<std::string>& peers, const Progress& progress);
 

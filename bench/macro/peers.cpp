@@ -110,18 +110,16 @@ std::string linux_cell(const PeerComparison& comparison, const Row& row) {
 }  // namespace
 
 std::optional<PeerFigure> parse_peer_figure(std::string_view line) {
-    const bool marked = line.starts_with("@");
-    if (marked) line.remove_prefix(1);
-    constexpr std::string_view kWord = "figure ";
-    if (!line.starts_with(kWord)) return std::nullopt;
+    constexpr std::string_view kWord = "@figure ";
     const auto colon = line.rfind(": ");
-    if (colon == std::string_view::npos) return std::nullopt;
+    if (!line.starts_with(kWord) || colon == std::string_view::npos) return std::nullopt;
     PeerFigure figure{.name = std::string(line.substr(kWord.size(), colon - kWord.size()))};
-    const auto least = number_after(line.substr(colon), marked ? "least" : ":");
+    const auto numbers = line.substr(colon);
+    const auto least = number_after(numbers, "least");
     if (!least) return std::nullopt;
     figure.least = *least;
-    figure.median = number_after(line.substr(colon), "median").value_or(*least);
-    figure.rounds = number_after(line.substr(colon), "rounds").value_or(1);
+    figure.median = number_after(numbers, "median").value_or(*least);
+    figure.rounds = number_after(numbers, "rounds").value_or(1);
     return figure;
 }
 

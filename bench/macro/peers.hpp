@@ -21,7 +21,7 @@ struct PeerComparison {
     std::vector<std::string> problems;
 };
 
-/// "@figure NAME: least 12 median 13 rounds 400" or "figure NAME: 12 instructions (limit 20)".
+/// "@figure NAME: least 12 median 13 rounds 400", as the programs of bench/peers print it.
 [[nodiscard]] std::optional<PeerFigure> parse_peer_figure(std::string_view line);
 
 [[nodiscard]] PeerComparison compare_peers(const tool::Layout& layout, tool::Platform platform, const Progress& progress);

@@ -38,6 +38,7 @@ extern const std::span<const Benchmark> memory_benchmarks;
 extern const std::span<const Benchmark> paging_benchmarks;
 extern const std::span<const Benchmark> schedule_benchmarks;
 extern const std::span<const Benchmark> scale_benchmarks;
+extern const std::span<const Benchmark> processor_benchmarks;
 extern const std::span<const Benchmark> vm_benchmarks;
 
 }  // namespace bulkhead::bench

@@ -37,7 +37,8 @@ namespace {
 
 const std::span<const Benchmark>* const tables[] = {
     &call_benchmarks,   &notification_benchmarks, &interrupt_benchmarks, &object_benchmarks, &memory_benchmarks,
-    &paging_benchmarks, &schedule_benchmarks,     &scale_benchmarks,     &vm_benchmarks};
+    &paging_benchmarks, &schedule_benchmarks,     &scale_benchmarks,     &processor_benchmarks,
+    &vm_benchmarks};
 
 /// A line under construction: longer than what the log takes at once.
 class Line {

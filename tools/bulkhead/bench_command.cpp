@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "protocol/vm.hpp"
 #include "tools/bulkhead/bench_report.hpp"
 #include "tools/bulkhead/bench_guard.hpp"
 #include "tools/bulkhead/bench_guest.hpp"
@@ -45,10 +46,15 @@ Platform decide(const std::optional<Platform>& asked) {
     return platform;
 }
 
+/// The machine's name in a report: with several CPUs it is another one.
+std::string machine_name(const BenchOptions& options, Platform platform, std::string_view separator) {
+    return options.cpus == 1 ? std::string(to_string(platform)) : fmt::format("{}{}{}{}CPUs", to_string(platform), separator, options.cpus, separator);
+}
+
 /// What is known about where the figures come from; it goes into the JSON and the report.
 std::map<std::string, std::string> context_of(const BenchOptions& options, Platform platform, const BenchTarget& target) {
     const auto layout = find_layout();
-    return {{"platform", std::string(to_string(platform))},
+    return {{"platform", machine_name(options, platform, " ")},
             {"unit", std::string(to_string(target.unit()))},
             {"machine", describe_machine(platform, options.cpus, target.ready())},
             {"commit", describe_commit(layout)}};
@@ -111,6 +117,7 @@ int run_in_guest(const BenchOptions& options, const Layout& layout, const std::o
         return 0;
     }
     const auto platform = decide(options.platform);
+    if (options.cpus > protocol::max_vcpus) throw Error(fmt::format("--cpus {}: a guest has at most {}", options.cpus, protocol::max_vcpus));
     const GuestBench bench{.platform = platform,
                            .cpus = options.cpus,
                            .filter = options.selection.filter,
@@ -171,7 +178,7 @@ int run(BenchOptions options) {
     const auto result = run_benchmarks(target, items, options.selection, context_of(options, platform, target));
     target.halt();
     if (!options.json.empty()) write_file(options.json, result.json);
-    if (!options.report.empty()) write_report(options.report, std::string(to_string(platform)), result.json, items);
+    if (!options.report.empty()) write_report(options.report, machine_name(options, platform, "-"), result.json, items);
     if (before) fmt::print("\n{}", compare_bench_figures(*before, result.figures));
     if (result.failed == 0) return 0;
     fmt::print(stderr, "bulkhead: {} benchmark runs failed{}\n", result.failed,
@@ -200,7 +207,7 @@ Beside Linux and KVM on the same emulated machine: bulkhead compare peers, compa
     command->add_option("--compare", options->compare, "print the change against this file of an earlier --json");
     auto* report = command->add_option("--report", options->report,
                         "write index.html and benchmarks.md into this directory, with the figures of earlier runs there");
-    command->add_option("--cpus", options->cpus, "CPUs of the machine; more than 1: no exact counts")->check(CLI::Range(1, 64));
+    command->add_option("--cpus", options->cpus, "CPUs of the machine; with more than 1, figures are ticks")->check(CLI::Range(1, 64));
     auto* memory = command->add_option("--machine-memory", options->machine_memory, "memory of the machine (default 2560M)");
     command->add_option("--min-time", options->minimum_time_s,
                         "seconds per benchmark where the clock is real; with --guest, where it is a count: 1e-9 for each instruction")

@@ -46,7 +46,7 @@ void register_item(BenchTarget& target, const BenchItem& item, const BenchSelect
         item.name.c_str(), [&target, item, &failed](benchmark::State& state) { measure(state, target, item, failed); });
     registered->UseManualTime()->Unit(benchmark::kNanosecond);
     // An exact count needs no long run; a clock does.
-    if (target.unit() == BenchUnit::Instructions) registered->Iterations(static_cast<benchmark::IterationCount>(item.iterations));
+    if (target.repeats()) registered->Iterations(static_cast<benchmark::IterationCount>(item.iterations));
     else registered->MinTime(selection.minimum_time_s);
     if (selection.repetitions > 1) registered->Repetitions(static_cast<int>(selection.repetitions));
     if (item.argument.empty()) return;

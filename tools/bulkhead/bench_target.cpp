@@ -60,6 +60,7 @@ BenchTarget::BenchTarget(const Layout& layout, const BenchMachine& machine)
       limit_(machine.limit),
       machine_(boot(layout, machine, work_.path())),
       unit_(bench_unit(machine.platform, machine.cpus)),
+      repeats_(unit_ == BenchUnit::Instructions || machine.platform == Platform::BochsVmx),
       splitter_([this](std::string_view line) {
           auto parsed = parse_bench_line(line);
           if (!std::holds_alternative<std::monostate>(parsed)) lines_.push_back(std::move(parsed));

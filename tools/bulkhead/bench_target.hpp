@@ -53,6 +53,9 @@ class BenchTarget {
     [[nodiscard]] const std::string& problem() const { return problem_; }
     [[nodiscard]] const BenchReady& ready() const { return ready_; }
     [[nodiscard]] BenchUnit unit() const { return unit_; }
+    /// Whether a figure repeats, so that a few iterations do. Bochs with several CPUs has no count of one CPU's
+    /// instructions, but the same ticks each time.
+    [[nodiscard]] bool repeats() const { return repeats_; }
     /// What one tick is in the unit of the figures.
     [[nodiscard]] double tick_value() const;
     [[nodiscard]] const std::filesystem::path& log() const { return log_.file(); }
@@ -72,6 +75,7 @@ class BenchTarget {
     std::chrono::seconds limit_;
     Machine machine_;
     BenchUnit unit_;
+    bool repeats_;
     BenchReady ready_;
     std::deque<BenchLine> lines_;
     std::string problem_;

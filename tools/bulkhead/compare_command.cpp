@@ -7,8 +7,10 @@
 #include <memory>
 
 #include "bench/macro/boot.hpp"
+#include "bench/macro/debian.hpp"
 #include "bench/macro/guests.hpp"
 #include "bench/macro/hosting.hpp"
+#include "bench/macro/kvm_peers.hpp"
 #include "bench/macro/peers.hpp"
 #include "tools/bulkhead/commands.hpp"
 #include "tools/machine/error.hpp"
@@ -24,7 +26,9 @@ struct CompareOptions {
     std::string svg;
     std::uint64_t rounds = 0;
     unsigned guests = 0;
-    std::vector<std::string> peers = bench::boot_peers();
+    std::vector<std::string> peers = bench::kvm_peer_names();
+    std::vector<std::string> debian_peers{"minimal"};
+    std::string filter;
     bool alone = false;
 };
 
@@ -98,6 +102,15 @@ constexpr const char* kPeersPage =
     "Columns with * are published figures, not measured here: instructions under QEMU TCG with `-icount`, one CPU, EPYC\n"
     "model (VT-x where it says so), as the project's issue \"Benchmarks\" lists them.\n\n";
 
+constexpr const char* kDebianPage =
+    "# Inside a Debian guest, beside KVM's\n\n"
+    "Made by `./bulkhead compare debian --on qemu-svm --on bochs-vmx --markdown docs/reference/debian.md`. The Google\n"
+    "Benchmark program of `bench/guest` (its README says what each figure counts) runs in the same Debian with the same\n"
+    "kernel, initramfs and command line as Bulkhead's guest and as guests of Linux's KVM (Debian's cloud kernel with\n"
+    "`mitigations=off`) by a minimal monitor of our own (`bench/peers/kvm_linux.cpp`; by QEMU with `--peer q35`), all\n"
+    "directly on the same emulated machine with one processor, whose time-stamp counter counts instructions. The mean has\n"
+    "the guest's own timer interrupts in it, the least has not. KVM answers CPUID, hypercalls and MSRs inside the kernel.\n\n";
+
 constexpr const char* kHostingPage =
     "# What hosting costs\n\n"
     "Made by `./bulkhead compare hosting --on nested-svm --on nested-vmx --markdown docs/reference/hosting.md`. Debian's\n"
@@ -124,6 +137,15 @@ int compare_boot(const CompareOptions& options) {
         return comparison;
     };
     return run_all(options, platforms, kBootPage, compare, bench::boot_markdown, bench::boot_figures);
+}
+
+int compare_debian(const CompareOptions& options) {
+    const auto layout = find_layout();
+    const auto platforms = decide_platforms(options, kCounting, "it does not count instructions; there are qemu-svm and bochs-vmx");
+    const auto peers = options.alone ? std::vector<std::string>{} : options.debian_peers;
+    return run_all(options, platforms, kDebianPage,
+                   [&](Platform platform) { return bench::compare_debian(layout, platform, peers, options.filter, say); },
+                   bench::debian_markdown, bench::debian_figures);
 }
 
 int compare_peers(const CompareOptions& options) {
@@ -173,9 +195,16 @@ void add_compare_command(CLI::App& app, Action& action) {
     auto* boot = add_comparison(*command, "boot", "Debian to its shell: instructions, exits by reason, memory", options,
                                 compare_boot, action);
     boot->add_option("--svg", options->svg, "write the timelines to FILE-PLATFORM.svg");
-    boot->add_option("--peer", options->peers, "KVM's monitor: q35, minimal, microvm (default: all); may be repeated")
-        ->check(CLI::IsMember(bench::boot_peers()));
-    boot->add_flag("--alone", options->alone, "Bulkhead only");
+    auto* debian = add_comparison(*command, "debian", "benchmarks inside a Debian guest, beside the same in KVM's guests", options,
+                                  compare_debian, action);
+    debian->add_option("--filter", options->filter, "only benchmarks whose name matches this regular expression");
+    const auto add_peers = [&](CLI::App& to, std::vector<std::string>& peers, const char* usual) {
+        to.add_option("--peer", peers, fmt::format("KVM's monitor: q35, minimal, microvm (default: {}); may be repeated", usual))
+            ->check(CLI::IsMember(bench::kvm_peer_names()));
+        to.add_flag("--alone", options->alone, "Bulkhead only");
+    };
+    add_peers(*boot, options->peers, "all");
+    add_peers(*debian, options->debian_peers, "minimal");
     auto* guests = add_comparison(*command, "guests", "memory of each domain, and how many guests fit", options,
                                   compare_guests, action);
     guests->add_option("--count", options->guests, "guests to start")->check(CLI::Range(1, 8))->default_val(8);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/macro/boot.hpp"
+#include "bench/macro/debian.hpp"
 #include "bench/macro/exit_names.hpp"
 #include "bench/macro/hosting.hpp"
 #include "bench/macro/launch_log.hpp"
@@ -96,18 +97,15 @@ TEST(BootLog, OfAnotherRunIsEmpty) {
     EXPECT_TRUE(log.exits.empty());
 }
 
-TEST(PeerFigure, ComesFromBothSides) {
-    const auto linux_figure = parse_peer_figure("@figure pipe: round trip, two processes, 32 bytes: least 12 median 13 rounds 400");
-    ASSERT_TRUE(linux_figure);
-    EXPECT_EQ(linux_figure->name, "pipe: round trip, two processes, 32 bytes");
-    EXPECT_EQ(linux_figure->least, 12u);
-    EXPECT_EQ(linux_figure->median, 13u);
-    const auto own = parse_peer_figure("figure null call: 158 instructions (limit 250)");
-    ASSERT_TRUE(own);
-    EXPECT_EQ(own->name, "null call");
-    EXPECT_EQ(own->least, 158u);
-    EXPECT_FALSE(parse_peer_figure("pass null_call"));
-    EXPECT_FALSE(parse_peer_figure("@figure broken"));
+TEST(PeerFigure, ComesFromLinuxsPrograms) {
+    const auto figure = parse_peer_figure("@figure pipe: round trip, two processes, 32 bytes: least 12 median 13 rounds 400");
+    ASSERT_TRUE(figure);
+    EXPECT_EQ(figure->name, "pipe: round trip, two processes, 32 bytes");
+    EXPECT_EQ(figure->least, 12u);
+    EXPECT_EQ(figure->median, 13u);
+    EXPECT_EQ(figure->rounds, 400u);
+    for (const auto* line : {"pass null_call", "@figure broken", "figure null call: 158 instructions (limit 250)", "@figure x: median 3"})
+        EXPECT_FALSE(parse_peer_figure(line)) << line;
 }
 
 TEST(ExitNames, AreBulkheadsWhereBothHaveOne) {
@@ -121,6 +119,28 @@ TEST(Hosting, DoesNotSumWhatComesWithTime) {
     const HostingLoop loop{.system = "Bulkhead", .loop = "cpuid", .rounds = 10,
                            .per_round = {{"cpuid", 1.0}, {"vmresume", 1.0}, {"external interrupt", 0.3}}};
     EXPECT_DOUBLE_EQ(loop.caused(), 2.0);
+}
+
+TEST(Debian, OutputOfAPeerIsBetweenItsMarkers) {
+    const std::vector<std::string> lines{"@ q35 start 1", "q35| [0.1] boot", "q35| <bulkhead-exec t1 begin>", "q35| head", "minimal| other",
+                                         "@ q35 line 3 @x", "q35| #json {", "q35| <bulkhead-exec t1 end 0>", "q35| power down"};
+    const auto output = output_of_peer(lines, "q35", "t1");
+    EXPECT_EQ(output.text, "head\n#json {\n");
+    EXPECT_TRUE(output.complete);
+    EXPECT_FALSE(output_of_peer({lines.begin(), lines.begin() + 7}, "q35", "t1").complete);
+    EXPECT_EQ(output_of_peer(lines, "q35", "t2").text, "");
+    EXPECT_FALSE(output_of_peer({"q35| <bulkhead-exec t begin>", "q35| <bulkhead-exec t end 139>"}, "q35", "t").complete);
+}
+
+TEST(Debian, TableHasMeanAndLeastOfEachSystem) {
+    DebianComparison comparison{.platform = tool::Platform::QemuSvm, .runs = {}, .problems = {"x; log: y"}};
+    comparison.runs.push_back({"Bulkhead", {{}, {{.name = "cpuid", .value = 432.4, .counters = {{"least", 431.6}}}, {.name = "two", .skipped = "one"}}}});
+    comparison.runs.push_back({"KVM", {{}, {{.name = "cpuid", .value = 2854.6}}}});
+    const auto text = debian_markdown({comparison});
+    EXPECT_THAT(text, HasSubstr("## qemu-svm\n\nNot complete: x\n"));
+    EXPECT_THAT(text, HasSubstr("| 432, 432 | 2,855 |"));
+    EXPECT_THAT(text, testing::Not(HasSubstr("two")));
+    EXPECT_EQ(debian_figures(comparison).size(), 2u);
 }
 
 TEST(Tables, AreMarkdownAndJson) {
