@@ -3,19 +3,14 @@
 // build the kernel's own tables, move to the CPU's own stack, start the other CPUs, start the root task.
 #include "hw/x86/acpi.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/features.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/debug/log.hpp"
 #include "kernel/memory/kernel_pages.hpp"
 #include "kernel/memory/kernel_space.hpp"
-#include "kernel/platform/acpi.hpp"
 #include "kernel/platform/debug_uart.hpp"
-#include "kernel/platform/halt.hpp"
 #include "kernel/platform/io_apic.hpp"
 #include "kernel/platform/local_apic.hpp"
 #include "kernel/platform/memory_plan.hpp"
-#include "kernel/platform/multiboot2.hpp"
 #include "kernel/platform/timer.hpp"
 
 namespace bulkhead::kernel {

@@ -4,11 +4,6 @@
 #include <cstring>
 #include <new>
 
-#include "abi/layout.hpp"
-#include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/features.hpp"
-#include "kernel/arch/x86_64/fpu.hpp"
-#include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/debug/log.hpp"

@@ -17,8 +17,6 @@ bool sums_to_zero(Bytes bytes) {
     return sum == 0;
 }
 
-std::string_view signature_of(const acpi::TableHeader& header) { return {header.signature, sizeof(header.signature)}; }
-
 /// The whole table at `address`, or none if it is not one.
 Bytes table_at(PhysicalAddress address, PhysicalView view) {
     const auto header = read_at<acpi::TableHeader>(view(address, sizeof(acpi::TableHeader)), 0);
@@ -29,9 +27,7 @@ Bytes table_at(PhysicalAddress address, PhysicalView view) {
 
 void add_processor(uint32_t apic_id, uint32_t flags, AcpiInformation& result) {
     if (!acpi::ProcessorFlags::Enabled::read(flags)) return;
-    for (const uint32_t known : result.apic_ids) {
-        if (known == apic_id) return;
-    }
+    if (std::ranges::count(result.apic_ids, apic_id) != 0) return;
     if (!result.apic_ids.push_back(apic_id)) ++result.dropped_processors;
 }
 
@@ -107,7 +103,7 @@ void parse_fadt(Bytes table, PhysicalView view, AcpiInformation& result) {
 void parse_table(Bytes table, PhysicalView view, AcpiInformation& result) {
     const auto header = read_at<acpi::TableHeader>(table, 0);
     if (!header) return;
-    const std::string_view signature = signature_of(*header);
+    const std::string_view signature{header->signature, sizeof(header->signature)};
     if (signature == "APIC") parse_madt(table, result);
     if (signature == "FACP") parse_fadt(table, view, result);
 }
@@ -138,9 +134,8 @@ bool is_acpi_root_pointer(Bytes bytes) {
 PhysicalAddress find_acpi_root_pointer(PhysicalView view) {
     constexpr uint64_t bios_start = 0xe0000, bios_end = 0x100000, step = 16;
     for (uint64_t address = bios_start; address < bios_end; address += step) {
-        if (is_acpi_root_pointer(view(PhysicalAddress{address}, acpi::old_root_pointer_bytes))) {
+        if (is_acpi_root_pointer(view(PhysicalAddress{address}, acpi::old_root_pointer_bytes)))
             return PhysicalAddress{address};
-        }
     }
     return PhysicalAddress{};
 }
@@ -149,9 +144,8 @@ void parse_acpi(Bytes root_pointer, PhysicalView view, AcpiInformation& result) 
     if (!is_acpi_root_pointer(root_pointer)) return;
     const auto full = read_at<acpi::RootPointer>(root_pointer, 0);
     if (full && full->revision >= 2 && full->xsdt != 0 &&
-        parse_root_table<uint64_t>(PhysicalAddress{full->xsdt}, view, result)) {
+        parse_root_table<uint64_t>(PhysicalAddress{full->xsdt}, view, result))
         return;
-    }
     const auto rsdt = read_at<uint32_t>(root_pointer, offsetof(acpi::RootPointer, rsdt));
     if (rsdt) (void)parse_root_table<uint32_t>(PhysicalAddress{*rsdt}, view, result);
 }

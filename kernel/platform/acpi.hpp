@@ -4,7 +4,6 @@
 // of it is hostile input: lengths and checksums are checked, what does not hold is skipped.
 #pragma once
 
-#include "base/static_vector.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/platform/boot_information.hpp"
 #include "kernel/platform/byte_reader.hpp"

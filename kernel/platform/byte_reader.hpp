@@ -3,11 +3,9 @@
 // matter, nothing is read twice.
 #pragma once
 
-#include <cstddef>
 #include <optional>
 #include <span>
 #include <string_view>
-#include <type_traits>
 
 namespace bulkhead::kernel {
 

@@ -3,24 +3,31 @@
 
 #include <atomic>
 
-#include "hw/x86/uart.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 
 namespace bulkhead::kernel {
 namespace {
 
-using x86::Uart;
-
-constexpr uint16_t port = Uart::com1_port;
+// The 16550 UART: registers and their bits (National Semiconductor PC16550D data sheet).
+constexpr uint16_t com1 = 0x3f8;
+enum Register : uint16_t { Data, InterruptEnable, FifoControl, LineControl, ModemControl, LineStatus };
+enum DivisorRegister : uint16_t { DivisorLow, DivisorHigh };  // while DivisorAccess is set
+constexpr uint8_t fifo_enable = 1 << 0;
+constexpr uint8_t eight_bits = 3, divisor_access = 1 << 7;
+constexpr uint8_t data_terminal_ready = 1 << 0, request_to_send = 1 << 1;
+constexpr uint8_t holding_empty = 1 << 5, transmitter_empty = 1 << 6;
 constexpr uint8_t divisor_115200 = 1;
 constexpr unsigned polls = 100'000;  // a dead UART must not stop the kernel
 
 constinit std::atomic<bool> present{false};
 constinit std::atomic<bool> allowed{true};
 
-void wait_for(uint64_t status_mask) {
+uint8_t read_register(uint16_t reg) { return port_read<uint8_t>(static_cast<uint16_t>(com1 + reg)); }
+void write_register(uint16_t reg, uint8_t value) { port_write(static_cast<uint16_t>(com1 + reg), value); }
+
+void wait_for(uint8_t status) {
     for (unsigned i = 0; i < polls; ++i) {
-        if ((port_read<uint8_t>(port + Uart::line_status) & status_mask) == status_mask) return;
+        if ((read_register(LineStatus) & status) != 0) return;
         cpu_relax();
     }
 }
@@ -28,27 +35,26 @@ void wait_for(uint64_t status_mask) {
 }  // namespace
 
 void DebugUart::initialize() {
-    if (port_read<uint8_t>(port + Uart::line_status) == UINT8_MAX) return;  // nothing decodes the port
-    port_write<uint8_t>(port + Uart::interrupt_enable, 0);
-    port_write<uint8_t>(port + Uart::line_control, Uart::LineControl::DivisorAccess::mask);
-    port_write<uint8_t>(port + Uart::divisor_low, divisor_115200);
-    port_write<uint8_t>(port + Uart::divisor_high, 0);
-    port_write<uint8_t>(port + Uart::line_control, Uart::LineControl::WordLength::make(3));
-    port_write<uint8_t>(port + Uart::fifo_control, Uart::FifoControl::Enable::mask);
-    port_write<uint8_t>(port + Uart::modem_control,
-                Uart::ModemControl::DataTerminalReady::mask | Uart::ModemControl::RequestToSend::mask);
+    if (read_register(LineStatus) == UINT8_MAX) return;  // nothing decodes the port
+    write_register(InterruptEnable, 0);
+    write_register(LineControl, divisor_access);
+    write_register(DivisorLow, divisor_115200);
+    write_register(DivisorHigh, 0);
+    write_register(LineControl, eight_bits);
+    write_register(FifoControl, fifo_enable);
+    write_register(ModemControl, data_terminal_ready | request_to_send);
     present.store(true, std::memory_order_relaxed);
 }
 
 void DebugUart::write(char character) {
     if (!present.load(std::memory_order_relaxed) || !enabled()) return;
     if (character == '\n') write('\r');
-    wait_for(Uart::LineStatus::TransmitHoldingEmpty::mask);
-    port_write<uint8_t>(port + Uart::data, static_cast<uint8_t>(character));
+    wait_for(holding_empty);
+    write_register(Data, static_cast<uint8_t>(character));
 }
 
 void DebugUart::drain() {
-    if (present.load(std::memory_order_relaxed)) wait_for(Uart::LineStatus::TransmitterEmpty::mask);
+    if (present.load(std::memory_order_relaxed)) wait_for(transmitter_empty);
 }
 
 void DebugUart::set_enabled(bool value) { allowed.store(value, std::memory_order_relaxed); }

@@ -2,7 +2,6 @@
 #include "kernel/platform/io_apic.hpp"
 
 #include "hw/x86/apic.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/arch/x86_64/spin_lock.hpp"
 #include "kernel/memory/kernel_space.hpp"
@@ -10,8 +9,7 @@
 namespace bulkhead::kernel {
 namespace {
 
-using x86::IoApicRedirection;
-using x86::IoApicRegister;
+using x86::IoApicRedirection, x86::IoApicRegister;
 
 constexpr uint32_t isa_lines = 16;
 constexpr uint32_t highest_destination = 254;
@@ -27,23 +25,20 @@ class IoApic {
     }
 
     uint32_t end() const { return first_ + pins_; }
-    bool has(uint32_t global_interrupt) const {
-        return global_interrupt >= first_ && global_interrupt - first_ < pins_;
-    }
+    bool has(uint32_t line) const { return line >= first_ && line - first_ < pins_; }
 
-    void route(uint32_t pin, uint64_t redirection) {
-        set_masked(pin, true);
-        write(IoApicRegister::redirection_high(pin), static_cast<uint32_t>(redirection >> 32));
-        write(IoApicRegister::redirection_low(pin),
+    void route(uint32_t line, uint64_t redirection) {
+        set_masked(line, true);
+        write(IoApicRegister::redirection_high(line - first_), static_cast<uint32_t>(redirection >> 32));
+        write(IoApicRegister::redirection_low(line - first_),
               static_cast<uint32_t>(redirection | IoApicRedirection::Masked::mask));
     }
-    void set_masked(uint32_t pin, bool masked) {
-        const uint8_t low = IoApicRegister::redirection_low(pin);
+    void set_masked(uint32_t line, bool masked) {
+        const uint8_t low = IoApicRegister::redirection_low(line - first_);
         write(low, static_cast<uint32_t>(IoApicRedirection::Masked::write(read(low), masked)));
     }
-    uint32_t pin_of(uint32_t global_interrupt) const { return global_interrupt - first_; }
     void mask_all() {
-        for (uint32_t pin = 0; pin < pins_; ++pin) set_masked(pin, true);
+        for (uint32_t pin = 0; pin < pins_; ++pin) set_masked(first_ + pin, true);
     }
 
   private:
@@ -62,16 +57,14 @@ class IoApic {
     uint32_t pins_ = 0;
 };
 
-struct Controllers {
-    StaticVector<IoApic, 8> apics;
+using Controllers = StaticVector<IoApic, 8>;
 
-    IoApic* find(uint32_t global_interrupt) {
-        for (IoApic& apic : apics) {
-            if (apic.has(global_interrupt)) return &apic;
-        }
-        return nullptr;
+IoApic* find(Controllers& apics, uint32_t line) {
+    for (IoApic& apic : apics) {
+        if (apic.has(line)) return &apic;
     }
-};
+    return nullptr;
+}
 
 constinit SpinLocked<Controllers> controllers;
 constinit StaticVector<InterruptOverride, 16> overrides;  // constant after boot
@@ -103,14 +96,13 @@ void IoApics::initialize(const AcpiInformation& acpi) {
         volatile void* registers = map_device(description.address, page_size_bytes);
         if (registers == nullptr) continue;
         const auto guard = controllers.lock();
-        if (guard->apics.push_back(IoApic{registers, description.first_interrupt})) guard->apics.back().mask_all();
+        if (guard->push_back(IoApic{registers, description.first_interrupt})) guard->back().mask_all();
     }
 }
 
 InterruptLine IoApics::line(uint32_t global_interrupt) {
-    for (const InterruptOverride& o : overrides) {
+    for (const InterruptOverride& o : overrides)
         if (o.global_interrupt == global_interrupt) return {global_interrupt, o.level, o.active_low};
-    }
     const bool pci = global_interrupt >= isa_lines;
     return {global_interrupt, pci, pci};
 }
@@ -118,16 +110,16 @@ InterruptLine IoApics::line(uint32_t global_interrupt) {
 uint32_t IoApics::line_count() {
     uint32_t count = 0;
     const auto guard = controllers.lock();
-    for (const IoApic& apic : guard->apics) count = std::max(count, apic.end());
+    for (const IoApic& apic : *guard) count = std::max(count, apic.end());
     return count;
 }
 
 bool IoApics::route(const InterruptLine& line, uint8_t vector, const Cpu& target) {
     if (target.apic_id > highest_destination) return false;
     const auto guard = controllers.lock();
-    IoApic* apic = guard->find(line.global_interrupt);
+    IoApic* apic = find(*guard, line.global_interrupt);
     if (apic == nullptr) return false;
-    apic->route(apic->pin_of(line.global_interrupt),
+    apic->route(line.global_interrupt,
                 IoApicRedirection::Vector::make(vector) | IoApicRedirection::Delivery::make(x86::ApicDelivery::Fixed) |
                     IoApicRedirection::ActiveLow::make(line.active_low) | IoApicRedirection::Level::make(line.level) |
                     IoApicRedirection::Destination::make(target.apic_id));
@@ -136,8 +128,8 @@ bool IoApics::route(const InterruptLine& line, uint8_t vector, const Cpu& target
 
 void IoApics::set_masked(uint32_t global_interrupt, bool masked) {
     const auto guard = controllers.lock();
-    IoApic* apic = guard->find(global_interrupt);
-    if (apic != nullptr) apic->set_masked(apic->pin_of(global_interrupt), masked);
+    IoApic* apic = find(*guard, global_interrupt);
+    if (apic != nullptr) apic->set_masked(global_interrupt, masked);
 }
 
 }  // namespace bulkhead::kernel

@@ -3,9 +3,6 @@
 // the registers are reached through an index register. The 8259s are masked for good.
 #pragma once
 
-#include <cstdint>
-
-#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/platform/acpi.hpp"
 
 namespace bulkhead::kernel {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/platform/local_apic.hpp"
 
-#include "kernel/arch/x86_64/features.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/memory/kernel_space.hpp"
 #include "kernel/platform/halt.hpp"
@@ -10,11 +8,7 @@
 namespace bulkhead::kernel {
 namespace {
 
-using x86::ApicDelivery;
-using x86::ApicInterruptCommand;
-using x86::ApicLocalEntry;
-using x86::ApicRegister;
-using x86::ApicShorthand;
+using x86::ApicDelivery, x86::ApicInterruptCommand, x86::ApicLocalEntry, x86::ApicRegister, x86::ApicShorthand;
 
 enum class Mode : uint8_t { None, XApic, X2Apic };
 

@@ -3,9 +3,6 @@
 // runs it. The mode is chosen once, on the bootstrap processor.
 #pragma once
 
-#include <cstdint>
-
-#include "base/address.hpp"
 #include "hw/x86/apic.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
 

@@ -2,9 +2,6 @@
 // Who gets which physical memory. Pure: computed from firmware's map before anything is allocated.
 #pragma once
 
-#include <optional>
-#include <span>
-
 #include "kernel/platform/multiboot2.hpp"
 
 namespace bulkhead::kernel {

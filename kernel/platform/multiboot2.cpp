@@ -4,8 +4,7 @@
 namespace bulkhead::kernel {
 namespace {
 
-using x86::MultibootMemoryType;
-using x86::MultibootTagType;
+using x86::MultibootMemoryType, x86::MultibootTagType;
 
 std::string_view without_spaces(std::string_view text) {
     while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
@@ -15,11 +14,12 @@ std::string_view without_spaces(std::string_view text) {
 void parse_module(Bytes tag, MultibootInformation& result) {
     const auto header = read_at<x86::MultibootModule>(tag, 0);
     if (!header || header->end <= header->start || !is_aligned(header->start, page_size_bytes)) return;
-    const std::string_view text = without_spaces(text_in(tail(tag, sizeof(*header))));
-    const std::size_t name_length = std::min(text.find(' '), text.size());
+    std::string_view text = without_spaces(text_in(tail(tag, sizeof(*header))));
+    const std::string_view name{text.data(), std::min(text.find(' '), text.size())};
+    text.remove_prefix(name.size());
     BootModule module{.physical = Range::between(header->start, header->end)};
-    copy_text(module.name, {text.data(), name_length});
-    copy_text(module.arguments, without_spaces({text.data() + name_length, text.size() - name_length}));
+    copy_text(module.name, name);
+    copy_text(module.arguments, without_spaces(text));
     if (!result.modules.push_back(module)) ++result.dropped_modules;
 }
 
@@ -39,9 +39,8 @@ void for_each_memory_entry(Bytes tag, Visitor visit) {
 void parse_memory_map(Bytes tag, MultibootInformation& result) {
     for_each_memory_entry(tag, [&](const Range& range, MultibootMemoryType type) {
         if (type == MultibootMemoryType::Available) result.available.add(range);
-        if (type == MultibootMemoryType::AcpiReclaimable || type == MultibootMemoryType::AcpiNonVolatile) {
+        if (type == MultibootMemoryType::AcpiReclaimable || type == MultibootMemoryType::AcpiNonVolatile)
             result.firmware.add(range);
-        }
     });
     for_each_memory_entry(tag, [&](const Range& range, MultibootMemoryType type) {
         if (type != MultibootMemoryType::Available) result.available.subtract(range);
@@ -50,25 +49,11 @@ void parse_memory_map(Bytes tag, MultibootInformation& result) {
 
 void parse_tag(MultibootTagType type, Bytes tag, MultibootInformation& result) {
     const Bytes content = tail(tag, sizeof(x86::MultibootTag));
-    switch (type) {
-        case MultibootTagType::CommandLine:
-            result.command_line = text_in(content);
-            break;
-        case MultibootTagType::Module:
-            parse_module(tag, result);
-            break;
-        case MultibootTagType::MemoryMap:
-            parse_memory_map(tag, result);
-            break;
-        case MultibootTagType::AcpiOldRoot:
-            if (result.root_pointer.empty()) result.root_pointer = content;
-            break;
-        case MultibootTagType::AcpiNewRoot:
-            result.root_pointer = content;
-            break;
-        default:
-            break;
-    }
+    if (type == MultibootTagType::CommandLine) result.command_line = text_in(content);
+    if (type == MultibootTagType::Module) parse_module(tag, result);
+    if (type == MultibootTagType::MemoryMap) parse_memory_map(tag, result);
+    const bool old_root = type == MultibootTagType::AcpiOldRoot && result.root_pointer.empty();
+    if (old_root || type == MultibootTagType::AcpiNewRoot) result.root_pointer = content;
 }
 
 }  // namespace

@@ -3,14 +3,13 @@
 
 #include <algorithm>
 
-#include "hw/x86/cpuid.hpp"
-#include "kernel/arch/x86_64/features.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/platform/local_apic.hpp"
 
 namespace bulkhead::kernel {
 namespace {
+
+using x86::CpuidLeaf;
 
 constexpr uint64_t pm_timer_hz = 3'579'545;
 constexpr uint64_t pit_hz = 1'193'182;
@@ -72,15 +71,13 @@ uint64_t measure_by_pit() {
 /// What the hypervisor or the CPU says, 0 if it says nothing. Both are exact where they tell the truth.
 uint64_t announced_rate() {
     if (cpu_features().hypervisor) {
-        const auto highest = cpuid(x86::CpuidHypervisor::leaf).eax;
-        const bool has_timing =
-            highest >= x86::CpuidHypervisor::timing_leaf && highest < x86::CpuidHypervisor::leaf + 0x100;
-        if (has_timing) {
-            if (const uint64_t khz = cpuid(x86::CpuidHypervisor::timing_leaf).eax; khz != 0) return khz * 1000;
-        }
+        const auto highest = cpuid(CpuidLeaf::hypervisor).eax;
+        const bool has_timing = highest >= CpuidLeaf::hypervisor_timing && highest < CpuidLeaf::hypervisor + 0x100;
+        const uint64_t khz = has_timing ? cpuid(CpuidLeaf::hypervisor_timing).eax : 0;
+        if (khz != 0) return khz * 1000;
     }
-    if (cpuid(x86::CpuidVendor::leaf).eax < x86::CpuidTsc::leaf) return 0;
-    const auto r = cpuid(x86::CpuidTsc::leaf);
+    if (cpuid(CpuidLeaf::vendor).eax < CpuidLeaf::tsc) return 0;
+    const auto r = cpuid(CpuidLeaf::tsc);
     return r.eax != 0 ? uint64_t{r.ecx} * r.ebx / r.eax : 0;
 }
 

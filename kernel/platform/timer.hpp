@@ -2,8 +2,6 @@
 // Time: the TSC's rate, measured once, and each CPU's one-shot timer. Deadlines are absolute TSC values.
 #pragma once
 
-#include <cstdint>
-
 #include "kernel/platform/acpi.hpp"
 
 namespace bulkhead::kernel {

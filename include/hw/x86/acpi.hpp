@@ -38,10 +38,7 @@ struct [[gnu::packed]] MadtEntry {
     uint8_t type;
     uint8_t length;
 
-    static constexpr uint8_t local_apic = 0;
-    static constexpr uint8_t io_apic = 1;
-    static constexpr uint8_t interrupt_override = 2;
-    static constexpr uint8_t local_x2apic = 9;
+    enum : uint8_t { local_apic = 0, io_apic = 1, interrupt_override = 2, local_x2apic = 9 };  // types
 };
 
 /// Flags of a processor.

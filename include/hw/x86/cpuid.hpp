@@ -10,8 +10,17 @@ struct CpuidResult {
     uint32_t eax, ebx, ecx, edx;
 };
 
+struct CpuidLeaf {
+    static constexpr uint32_t vendor = 0;
+    static constexpr uint32_t xsave = 0xd;
+    static constexpr uint32_t tsc = 0x15;                      // EAX: denominator, EBX: numerator, ECX: crystal in Hz
+    static constexpr uint32_t hypervisor = 0x40000000;         // EAX: highest leaf
+    static constexpr uint32_t hypervisor_timing = 0x40000010;  // EAX: TSC in kHz
+    static constexpr uint32_t extended = 0x80000000;           // EAX: highest leaf
+    static constexpr uint32_t address_sizes = 0x80000008;      // EAX: PhysicalAddressBits
+};
+
 struct CpuidVendor {
-    static constexpr uint32_t leaf = 0;
     /// "GenuineIntel" and "AuthenticAMD" as EBX, EDX, ECX.
     static constexpr bool is_intel(const CpuidResult& r) {
         return r.ebx == 0x756e6547 && r.edx == 0x49656e69 && r.ecx == 0x6c65746e;
@@ -21,25 +30,6 @@ struct CpuidVendor {
     }
 };
 
-struct CpuidXsave {
-    static constexpr uint32_t leaf = 0xd;
-};
-
-struct CpuidTsc {
-    static constexpr uint32_t leaf = 0x15;  // EAX: denominator, EBX: numerator, ECX: crystal in Hz
-};
-
-struct CpuidHypervisor {
-    static constexpr uint32_t leaf = 0x40000000;         // EAX: highest leaf
-    static constexpr uint32_t timing_leaf = 0x40000010;  // EAX: TSC in kHz
-};
-
-struct CpuidAmd {
-    static constexpr uint32_t highest_leaf = 0x80000000;
-    static constexpr uint32_t address_sizes_leaf = 0x80000008;
-    struct AddressSizesEax {
-        using Physical = BitField<0, 8>;
-    };
-};
+using PhysicalAddressBits = BitField<0, 8, uint8_t>;
 
 }  // namespace bulkhead::x86

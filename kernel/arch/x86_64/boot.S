@@ -11,6 +11,22 @@
 #define PRESENT_WRITE_LARGE 0x83
 #define COM1 0x3f8
 
+.macro out_byte port, value
+    mov $(\port), %dx
+    mov $(\value), %al
+    out %al, %dx
+.endm
+
+// Until a bit of the line status is set, or for long enough.
+.macro wait_for_uart bit
+    mov $100000, %ecx
+    mov $(COM1 + 5), %dx
+771:
+    in %dx, %al
+    test $(\bit), %al
+    loopz 771b
+.endm
+
 .section .multiboot, "a"
 .balign 8
 multiboot_header:
@@ -66,10 +82,9 @@ boot_long:
     mov $SELECTOR_KERNEL_STACK, %eax
     mov %eax, %ss
     xor %eax, %eax
-    mov %eax, %ds
-    mov %eax, %es
-    mov %eax, %fs
-    mov %eax, %gs
+    .irp segment, ds, es, fs, gs
+    mov %eax, %\segment
+    .endr
     mov %ebp, %edi                                      // first argument: boot information
     xor %ebp, %ebp                                      // ends the backtrace
     movabs $boot_block_stack_top, %rsp
@@ -87,36 +102,20 @@ no_long_mode:
 no_execute_disable:
     mov $message_no_execute_disable, %esi
 fail:                                                   // ESI: text for COM1
-    mov $(COM1 + 3), %dx                                // line control: divisor access
-    mov $0x80, %al
-    out %al, %dx
-    mov $(COM1 + 1), %dx
-    xor %al, %al
-    out %al, %dx
-    mov $COM1, %dx
-    mov $1, %al                                         // 115200
-    out %al, %dx
-    mov $(COM1 + 3), %dx
-    mov $3, %al                                         // 8N1
-    out %al, %dx
+    out_byte COM1 + 3, 0x80                             // line control: divisor access
+    out_byte COM1 + 1, 0
+    out_byte COM1, 1                                    // 115200
+    out_byte COM1 + 3, 3                                // 8N1
 1:  lodsb
     test %al, %al
     jz 3f
     mov %al, %bl
-    mov $100000, %ecx
-    mov $(COM1 + 5), %dx
-2:  in %dx, %al
-    test $0x20, %al
-    loopz 2b
+    wait_for_uart 0x20
     mov %bl, %al
     mov $COM1, %dx
     out %al, %dx
     jmp 1b
-3:  mov $100000, %ecx
-    mov $(COM1 + 5), %dx
-4:  in %dx, %al                                         // until the last bit is out
-    test $0x40, %al
-    loopz 4b
+3:  wait_for_uart 0x40                                  // until the last bit is out
     mov $1, %al                                         // isa-debug-exit of QEMU: status 3
     out %al, $0xf4
     mov $0x8900, %dx                                    // the same of Bochs

@@ -3,8 +3,6 @@
 
 #include <new>
 
-#include "kernel/arch/x86_64/features.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/memory/kernel_space.hpp"
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One block of kernel memory per CPU: its data, its stack, its stacks for NMI, #DF, #MC and #DB. The kernel never uses
 // FS or GS; any code finds its CPU by masking RSP, since every stack lies in the block. Each member is used by its own
-// CPU only, unless it says otherwise.
+// CPU only, unless it says otherwise. Instructions, features and the kernel's address space come with this header.
 #pragma once
 
 #include <atomic>
 
+#include "kernel/arch/x86_64/features.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/arch/x86_64/vcpu_hardware.hpp"
 
@@ -26,17 +28,12 @@ struct CpuBlock {
     static constexpr uint64_t interrupt_stack_top(unsigned index) {
         return (interrupt_stack_first_page + 2 * index + 1) * page_size_bytes;
     }
-    static constexpr bool is_interrupt_stack_page(uint64_t page) {
-        return page >= interrupt_stack_first_page && page < interrupt_stack_first_page + 2 * interrupt_stacks &&
-               page % 2 == interrupt_stack_first_page % 2;
-    }
     static constexpr bool is_stack_page(uint64_t page) {
-        return (page >= stack_first_page && page < stack_first_page + stack_pages) || is_interrupt_stack_page(page);
+        const uint64_t behind = page - interrupt_stack_first_page;
+        return page - stack_first_page < stack_pages || (behind < 2 * interrupt_stacks && behind % 2 == 0);
     }
-    /// Whether the byte at this offset of the block belongs to a stack.
-    static constexpr bool is_stack(uint64_t offset) {
-        return offset < size_bytes && is_stack_page(offset >> page_shift);
-    }
+    /// Whether the byte at this offset, of this block or of another one, belongs to a stack.
+    static constexpr bool is_stack(uint64_t offset) { return is_stack_page(offset >> page_shift); }
 };
 
 /// Global descriptor table; the order suits SYSENTER/SYSEXIT and SYSCALL/SYSRET (SDM vol. 2B, SYSEXIT and SYSRET).

@@ -3,8 +3,6 @@
 
 #include <span>
 
-#include "hw/x86/control_register.hpp"
-#include "hw/x86/cpuid.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/platform/halt.hpp"
 
@@ -22,35 +20,30 @@ struct FeatureBit {
     uint32_t x86::CpuidResult::*word;
     unsigned bit;
 };
+using F = CpuFeatures;
+using R = x86::CpuidResult;
+// clang-format off
 constexpr FeatureBit feature_bits[] = {
-    {&CpuFeatures::vmx, 1, &x86::CpuidResult::ecx, 5},
-    {&CpuFeatures::x2apic, 1, &x86::CpuidResult::ecx, 21},
-    {&CpuFeatures::tsc_deadline, 1, &x86::CpuidResult::ecx, 24},
-    {&CpuFeatures::xsave, 1, &x86::CpuidResult::ecx, 26},
-    {&CpuFeatures::hypervisor, 1, &x86::CpuidResult::ecx, 31},
-    {&CpuFeatures::local_apic, 1, &x86::CpuidResult::edx, 9},
-    {&CpuFeatures::global_pages, 1, &x86::CpuidResult::edx, 13},
-    {&CpuFeatures::fxsave, 1, &x86::CpuidResult::edx, 24},
-    {&CpuFeatures::smep, 7, &x86::CpuidResult::ebx, 7},
-    {&CpuFeatures::smap, 7, &x86::CpuidResult::ebx, 20},
-    {&CpuFeatures::umip, 7, &x86::CpuidResult::ecx, 2},
-    {&CpuFeatures::svm, 0x8000'0001, &x86::CpuidResult::ecx, 2},
-    {&CpuFeatures::pages_1g, 0x8000'0001, &x86::CpuidResult::edx, 26},
+    {&F::vmx, 1, &R::ecx, 5},            {&F::x2apic, 1, &R::ecx, 21},     {&F::tsc_deadline, 1, &R::ecx, 24},
+    {&F::xsave, 1, &R::ecx, 26},         {&F::hypervisor, 1, &R::ecx, 31}, {&F::local_apic, 1, &R::edx, 9},
+    {&F::global_pages, 1, &R::edx, 13},  {&F::fxsave, 1, &R::edx, 24},
+    {&F::smep, 7, &R::ebx, 7},           {&F::smap, 7, &R::ebx, 20},       {&F::umip, 7, &R::ecx, 2},
+    {&F::svm, 0x8000'0001, &R::ecx, 2},  {&F::pages_1g, 0x8000'0001, &R::edx, 26},
 };
+// clang-format on
 
 /// A leaf, or zeroes if the CPU does not have it. The first leaf of each range names the last.
 x86::CpuidResult leaf_or_nothing(uint32_t leaf) {
-    return cpuid(leaf & x86::CpuidAmd::highest_leaf).eax >= leaf ? cpuid(leaf) : x86::CpuidResult{};
+    return cpuid(leaf & x86::CpuidLeaf::extended).eax >= leaf ? cpuid(leaf) : x86::CpuidResult{};
 }
 
 abi::ProcessorVendor detect_vendor() {
-    const auto r = cpuid(x86::CpuidVendor::leaf);
+    const auto r = cpuid(x86::CpuidLeaf::vendor);
     if (x86::CpuidVendor::is_intel(r)) return abi::ProcessorVendor::Intel;
     return x86::CpuidVendor::is_amd(r) ? abi::ProcessorVendor::Amd : abi::ProcessorVendor::Unknown;
 }
 
-extern "C" uint8_t* const user_access_patches_start[];
-extern "C" uint8_t* const user_access_patches_end[];
+extern "C" uint8_t *const user_access_patches_start[], *const user_access_patches_end[];
 
 }  // namespace
 
@@ -58,12 +51,10 @@ const CpuFeatures& cpu_features() { return features; }
 
 void detect_cpu_features() {
     features.vendor = detect_vendor();
-    for (const FeatureBit& row : feature_bits) {
+    for (const FeatureBit& row : feature_bits)
         features.*row.feature = (leaf_or_nothing(row.leaf).*row.word >> row.bit & 1) != 0;
-    }
-    const auto sizes = leaf_or_nothing(x86::CpuidAmd::address_sizes_leaf);
-    const auto bits = x86::CpuidAmd::AddressSizesEax::Physical::read(sizes.eax);
-    if (bits >= 32 && bits <= 52) features.physical_address_bits = static_cast<uint8_t>(bits);
+    const uint8_t bits = x86::PhysicalAddressBits::read(leaf_or_nothing(x86::CpuidLeaf::address_sizes).eax);
+    if (bits >= 32 && bits <= 52) features.physical_address_bits = bits;
     if (!features.local_apic) refuse_machine("this CPU has no usable local APIC");
     if (!features.fxsave) refuse_machine("this CPU has no FXSAVE");
 }
@@ -71,9 +62,8 @@ void detect_cpu_features() {
 void patch_user_access() {
     constexpr uint8_t clac[] = {0x0f, 0x01, 0xca};
     if (!features.smap) return;
-    for (uint8_t* location : std::span{user_access_patches_start, user_access_patches_end}) {
+    for (uint8_t* location : std::span{user_access_patches_start, user_access_patches_end})
         __builtin_memcpy(location, clac, sizeof clac);
-    }
 }
 
 void enable_cpu_features() {

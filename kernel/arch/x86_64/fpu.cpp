@@ -3,11 +3,7 @@
 
 #include <new>
 
-#include "hw/x86/control_register.hpp"
-#include "hw/x86/cpuid.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/features.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/schedule/cross_cpu.hpp"
 
@@ -26,8 +22,8 @@ struct FpuControl {
         bool task_switched = false;
     };
     static PerCpu cpus[max_cpus];
-    static uint64_t components;
-    static size_t area_bytes;
+    static constinit inline uint64_t components = 1;
+    static constinit inline size_t area_bytes = legacy_area_bytes;
 
     static PerCpu& current() { return cpus[Cpu::current().id]; }
 
@@ -88,8 +84,6 @@ struct FpuControl {
 };
 
 constinit FpuControl::PerCpu FpuControl::cpus[max_cpus]{};
-constinit uint64_t FpuControl::components = 1;
-constinit size_t FpuControl::area_bytes = FpuControl::legacy_area_bytes;
 
 abi::Result<FpuState*> FpuState::create(Domain& payer) {
     constexpr size_t control_word_offset = 0, mxcsr_offset = 24;
@@ -106,11 +100,7 @@ abi::Result<FpuState*> FpuState::create(Domain& payer) {
 }
 
 void FpuState::destroy(Domain& payer) {
-    if (loaded_on_ == Cpu::current().id) {
-        FpuControl::forget(this);
-    } else if (loaded_on_ < max_cpus) {
-        cross_cpu::run_on(loaded_on_, FpuControl::forget, this);
-    }
+    if (loaded_on_ < max_cpus) cross_cpu::run_on(loaded_on_, FpuControl::forget, this);
     payer.heap().free(this, sizeof *this + FpuControl::area_bytes);
 }
 
@@ -132,12 +122,12 @@ namespace fpu {
 
 void detect() {
     if (!cpu_features().xsave) return;
-    const x86::CpuidResult all = cpuid(x86::CpuidXsave::leaf);
+    const x86::CpuidResult all = cpuid(x86::CpuidLeaf::xsave);
     FpuControl::components = (uint64_t{all.edx} << 32 | all.eax) & FpuControl::wanted_components;
     size_t bytes = FpuControl::legacy_area_bytes + FpuControl::xsave_header_bytes;
     for (uint32_t component = 2; component < 64; ++component) {
         if ((FpuControl::components >> component & 1) == 0) continue;
-        const x86::CpuidResult place = cpuid(x86::CpuidXsave::leaf, component);  // EAX: size, EBX: offset
+        const x86::CpuidResult place = cpuid(x86::CpuidLeaf::xsave, component);  // EAX: size, EBX: offset
         if (place.eax + place.ebx > bytes) bytes = place.eax + place.ebx;
     }
     FpuControl::area_bytes = bytes;

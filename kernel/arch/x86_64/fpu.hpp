@@ -7,9 +7,6 @@
 // Concurrency: on the calling CPU with interrupts off. A state is loaded on one CPU at most, its owner's.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "abi/status.hpp"
 
 namespace bulkhead::kernel {

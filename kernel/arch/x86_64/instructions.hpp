@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Privileged and special instructions, one function each, and nothing else. They act on the CPU that runs them.
+// Privileged and special instructions, one function each, and nothing else. They act on the CPU that runs them. Those
+// that take EDX:EAX ignore the upper halves of RDX and RAX.
 #pragma once
 
+#include "hw/x86/control_register.hpp"
 #include "hw/x86/cpuid.hpp"
 #include "hw/x86/descriptor.hpp"
 #include "hw/x86/msr.hpp"
@@ -14,37 +16,22 @@ inline uint64_t read_msr(x86::Msr msr) {
     return uint64_t{high} << 32 | low;
 }
 inline void write_msr(x86::Msr msr, uint64_t value) {
-    asm volatile("wrmsr"
-                 :
-                 : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
-                 : "memory");
+    asm volatile("wrmsr" : : "c"(msr), "a"(value), "d"(value >> 32) : "memory");
 }
 
 /// Names a label to go on at after a fault (#GP, #PF) of the instruction at local label 1; see interrupt.cpp.
-#define FIXUP_1_TO(label)                  \
-    ".pushsection .fixup_table, \"a\"\n\t" \
-    ".quad 1b, %l[" #label                 \
-    "]\n\t"                                \
-    ".popsection\n\t"
+#define FIXUP_1_TO(label) ".pushsection .fixup_table, \"a\"\n\t.quad 1b, %l[" #label "]\n\t.popsection\n\t"
 
 /// False if the CPU refused the register or the value.
 [[nodiscard]] inline bool write_msr_checked(x86::Msr msr, uint64_t value) {
-    asm goto("1: wrmsr\n\t" FIXUP_1_TO(refused)
-             :
-             : "c"(msr), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
-             : "memory"
-             : refused);
+    asm goto("1: wrmsr\n\t" FIXUP_1_TO(refused) : : "c"(msr), "a"(value), "d"(value >> 32) : "memory" : refused);
     return true;
 refused:
     return false;
 }
 /// False if the CPU refused the value: the caller need not know every rule of SDM vol. 1, 13.3.
 [[nodiscard]] inline bool write_xcr0_checked(uint64_t value) {
-    asm goto("1: xsetbv\n\t" FIXUP_1_TO(refused)
-             :
-             : "c"(0), "a"(static_cast<uint32_t>(value)), "d"(static_cast<uint32_t>(value >> 32))
-             : "memory"
-             : refused);
+    asm goto("1: xsetbv\n\t" FIXUP_1_TO(refused) : : "c"(0), "a"(value), "d"(value >> 32) : "memory" : refused);
     return true;
 refused:
     return false;

@@ -4,9 +4,7 @@
 #include <array>
 #include <span>
 
-#include "hw/x86/control_register.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/debug/panic.hpp"
 
 namespace bulkhead::kernel {
@@ -68,34 +66,27 @@ void load_interrupt_table() { load_idt({sizeof(table) - 1, interrupt_table_addre
 uint64_t interrupt_table_address() { return reinterpret_cast<uint64_t>(table.data()); }
 
 extern "C" void interrupt_from_kernel(RegisterFrame& frame) {
-    if (frame.vector == Vectors::spurious) return;  // not acknowledged: SDM vol. 3A, 11.9
     if (frame.vector >= Vectors::first_external)
         return external_interrupt_in_kernel(static_cast<uint8_t>(frame.vector));
-    switch (static_cast<x86::Exception>(frame.vector)) {
-        case x86::Exception::Debug:
-            // A MOV SS of ring 3 can defer its #DB to the first instruction of an entry path, and TF survives
-            // SYSENTER. Neither is a reason to stop; the kernel itself sets no breakpoints.
-            write_dr6(read_dr6() & ~uint64_t{0xf | 1u << 14});
-            frame.rflags &= ~x86::Rflags::Trap::mask;
-            return;
-        case x86::Exception::GeneralProtection:
-        case x86::Exception::PageFault:
-            if (fix_up(frame)) return;
-            break;
-        default:
-            break;
+    const auto exception = static_cast<x86::Exception>(frame.vector);
+    if (exception == x86::Exception::Debug) {
+        // A MOV SS of ring 3 can defer its #DB to the first instruction of an entry path, and TF survives SYSENTER.
+        // Neither is a reason to stop; the kernel itself sets no breakpoints.
+        write_dr6(read_dr6() & ~uint64_t{0xf | 1u << 14});
+        frame.rflags &= ~x86::Rflags::Trap::mask;
+        return;
     }
+    const bool may_be_expected =
+        exception == x86::Exception::GeneralProtection || exception == x86::Exception::PageFault;
+    if (may_be_expected && fix_up(frame)) return;
     panic_with_frame("unexpected exception in the kernel", frame);
 }
 
 /// NMI, #DF and #MC of either ring, on their own stacks.
 extern "C" void interrupt_on_own_stack(RegisterFrame& frame) {
-    if (frame.vector != static_cast<uint64_t>(x86::Exception::NonMaskable)) {
-        panic_with_frame(
-            frame.vector == static_cast<uint64_t>(x86::Exception::DoubleFault) ? "double fault" : "machine check",
-            frame);
-    }
-    stop_if_panicking();
+    const auto exception = static_cast<x86::Exception>(frame.vector);
+    if (exception == x86::Exception::NonMaskable) return stop_if_panicking();
+    panic_with_frame(exception == x86::Exception::DoubleFault ? "double fault" : "machine check", frame);
 }
 
 }  // namespace bulkhead::kernel

@@ -3,8 +3,6 @@
 // table is written once at boot and is read-only afterwards.
 #pragma once
 
-#include <cstdint>
-
 #include "kernel/arch/x86_64/register_frame.hpp"
 
 namespace bulkhead::kernel {

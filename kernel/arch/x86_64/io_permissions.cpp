@@ -31,11 +31,8 @@ void IoPermissions::destroy(ObjectHeap& heap) {
 void IoPermissions::change(uint16_t first, uint32_t count, bool forbid) {
     for (uint32_t port = first; port < first + count; ++port) {
         const auto mask = static_cast<uint8_t>(1u << port % 8);
-        if (forbid) {
-            bitmap_[port / 8] = static_cast<uint8_t>(bitmap_[port / 8] | mask);
-        } else {
-            bitmap_[port / 8] = static_cast<uint8_t>(bitmap_[port / 8] & ~mask);
-        }
+        uint8_t& byte = bitmap_[port / 8];
+        byte = static_cast<uint8_t>(forbid ? byte | mask : byte & ~mask);
     }
     version_ = next_version++;
 }

@@ -3,9 +3,6 @@
 // Changed under the configuration lock; a CPU copies it when it next runs a thread of the domain.
 #pragma once
 
-#include <cstdint>
-
-#include "abi/status.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/object/object_heap.hpp"
 

@@ -2,10 +2,8 @@
 // Starting the other processors. The bootstrap processor starts one at a time and waits for it; each then waits for
 // `released`.
 #include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/debug/log.hpp"
 #include "kernel/memory/kernel_space.hpp"
-#include "kernel/platform/acpi.hpp"
 #include "kernel/platform/local_apic.hpp"
 #include "kernel/platform/timer.hpp"
 
@@ -27,8 +25,7 @@ extern "C" const char ap_trampoline_start[], ap_trampoline_parameters[];
 constinit std::atomic<bool> released{false};
 
 /// What lies where the processors start is only borrowed: under UEFI, GRUB puts boot modules there.
-class BorrowedStartPage {
-  public:
+struct BorrowedStartPage {
     BorrowedStartPage() {
         __builtin_memcpy(saved_, direct_map(PhysicalAddress{AP_TRAMPOLINE}), sizeof(saved_));
         map_trampoline();
@@ -38,9 +35,7 @@ class BorrowedStartPage {
         __builtin_memcpy(direct_map(PhysicalAddress{AP_TRAMPOLINE}), saved_, sizeof(saved_));
     }
     BorrowedStartPage(const BorrowedStartPage&) = delete;
-    BorrowedStartPage& operator=(const BorrowedStartPage&) = delete;
 
-  private:
     char saved_[AP_TRAMPOLINE_SIZE];
 };
 

@@ -5,23 +5,17 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 
 namespace bulkhead::kernel {
 
 template <typename T>
 class SpinLocked {
   public:
-    constexpr SpinLocked() = default;
-    SpinLocked(const SpinLocked&) = delete;
-    SpinLocked& operator=(const SpinLocked&) = delete;
-
     class [[nodiscard]] Guard {
       public:
         explicit Guard(SpinLocked& owner) : owner_{owner} { owner_.acquire(); }
         ~Guard() { owner_.release(); }
         Guard(const Guard&) = delete;
-        Guard& operator=(const Guard&) = delete;
         T* operator->() const { return &owner_.data_; }
         T& operator*() const { return owner_.data_; }
 

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "kernel/arch/x86_64/features.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/debug/log.hpp"
 #include "kernel/memory/kernel_pages.hpp"

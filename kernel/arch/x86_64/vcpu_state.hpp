@@ -40,16 +40,15 @@ struct StateEntry {
 
 namespace state_table {
 
+using Page = abi::VcpuStatePage;
+
 constexpr StatePlace control_block(size_t where, uint8_t bytes = 8) {
     return {StatePlace::Kind::ControlBlock, bytes, static_cast<uint16_t>(where)};
 }
 constexpr StatePlace hardware(size_t offset) { return {StatePlace::Kind::Hardware, 8, static_cast<uint16_t>(offset)}; }
 
-#define ENTRY(group, member, rule, ...)                                                       \
-    StateEntry {                                                                              \
-        abi::VcpuStateGroup::group, offsetof(abi::VcpuStatePage, member),                     \
-            sizeof(abi::VcpuStatePage::member), StateRule::rule, __VA_ARGS__                  \
-    }
+#define ENTRY(group, member, rule, ...) \
+    {abi::VcpuStateGroup::group, offsetof(Page, member), sizeof(Page::member), StateRule::rule, __VA_ARGS__}
 #define VMCS(field) control_block(static_cast<size_t>(x86::VmcsField::field))
 #define VMCB(member) control_block(offsetof(x86::Vmcb, member), sizeof(x86::Vmcb::member))
 #define HARDWARE(member) hardware(offsetof(VcpuHardware, member))

@@ -45,7 +45,7 @@ void SvmBackend::enter(Vcpu& vcpu) {
     if (!cpu.guest_in_cpu) {
         cpu.guest_in_cpu = true;
         asm volatile("clgi" : : : "memory");
-        svm::load(hardware.control_block_address);
+        vmload(hardware.control_block_address);
     }
     svm_enter(hardware.frame, hardware.control_block_address);
 }
@@ -54,8 +54,8 @@ void SvmBackend::leave() {
     Cpu& cpu = Cpu::current();
     if (!cpu.guest_in_cpu) return;
     cpu.guest_in_cpu = false;
-    svm::save(cpu.loaded_vcpu->hardware().control_block_address);
-    svm::load(cpu.host_vmcb);
+    vmsave(cpu.loaded_vcpu->hardware().control_block_address);
+    vmload(cpu.host_vmcb);
     asm volatile("stgi" : : : "memory");
     cpu.task_register_cut = true;  // as it was saved
     cpu.fs_base = cpu.gs_base = 0;

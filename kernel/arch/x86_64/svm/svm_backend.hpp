@@ -62,9 +62,7 @@ class SvmBackend {
     [[noreturn]] void end_step(Vcpu& vcpu);
     void drop_shadow_step(Vcpu& vcpu);
     void note_instruction(Vcpu& vcpu, uint8_t length);
-    void inject_interrupted_event(Vcpu& vcpu);
     void take_exit(Vcpu& vcpu);
-    void take_task_priority(Vcpu& vcpu);
     [[noreturn]] void handle_nested_fault(Vcpu& vcpu);
 
     PhysicalAddress io_permissions_;
@@ -73,9 +71,7 @@ class SvmBackend {
     bool next_rip_ = false;
 };
 
-namespace svm {
-inline void save(PhysicalAddress vmcb) { asm volatile("vmsave %0" : : "a"(vmcb.value()) : "memory"); }
-inline void load(PhysicalAddress vmcb) { asm volatile("vmload %0" : : "a"(vmcb.value()) : "memory"); }
-}  // namespace svm
+inline void vmsave(PhysicalAddress vmcb) { asm volatile("vmsave %0" : : "a"(vmcb.value()) : "memory"); }
+inline void vmload(PhysicalAddress vmcb) { asm volatile("vmload %0" : : "a"(vmcb.value()) : "memory"); }
 
 }  // namespace bulkhead::kernel

@@ -29,13 +29,6 @@ void SvmBackend::note_instruction(Vcpu& vcpu, uint8_t length) {
     hardware.instruction_length = next_rip_ && told <= longest ? static_cast<uint8_t>(told) : length;
 }
 
-/// MOV CR8 changed the VMCB's copy.
-void SvmBackend::take_task_priority(Vcpu& vcpu) {
-    const uint8_t priority = Virtual::TaskPriority::read(vmcb_of(vcpu).virtual_interrupt);
-    if (priority != vcpu.apic().task_priority() >> 4)
-        vcpu.apic().set_task_priority(static_cast<uint8_t>(priority << 4));
-}
-
 /// What every exit begins with.
 [[gnu::always_inline]] inline void SvmBackend::take_exit(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
@@ -47,9 +40,16 @@ void SvmBackend::take_task_priority(Vcpu& vcpu) {
     }
     hardware.interrupted = 0;
     vmcb.clean = svm_clean_after_exit;
-    take_task_priority(vcpu);
-    if (EventInformation::Valid::read(vmcb.exit_event)) [[unlikely]]
-        inject_interrupted_event(vcpu);
+    // MOV CR8 may have changed the VMCB's copy.
+    const uint8_t priority = Virtual::TaskPriority::read(vmcb.virtual_interrupt);
+    const auto task_priority = static_cast<uint8_t>(priority << 4);
+    if (priority != vcpu.apic().task_priority() >> 4) vcpu.apic().set_task_priority(task_priority);
+    // An event the exit came in the middle of is delivered again at the next entry (APM vol. 2, 15.7.2).
+    if (EventInformation::Valid::read(vmcb.exit_event)) [[unlikely]] {
+        hardware.interrupted = vmcb.exit_event;
+        inject(vcpu, vmcb.exit_event);
+        vmcb.exit_event = 0;
+    }
 }
 
 void SvmBackend::handle_exit(Vcpu& vcpu) {
@@ -163,15 +163,6 @@ void SvmBackend::handle_nested_fault(Vcpu& vcpu) {
                   NestedFaultAccess::Read::make(!write && !execute) | NestedFaultAccess::Write::make(write) |
                       NestedFaultAccess::Execute::make(execute) |
                       NestedFaultAccess::PageWalk::make(Fault::PageWalk::read(fault)));
-}
-
-/// An event the exit came in the middle of is delivered again at the next entry (APM vol. 2, 15.7.2).
-void SvmBackend::inject_interrupted_event(Vcpu& vcpu) {
-    Vmcb& vmcb = vmcb_of(vcpu);
-    const uint64_t event = vmcb.exit_event;
-    vcpu.hardware().interrupted = event;
-    vmcb.exit_event = 0;
-    inject(vcpu, event);
 }
 
 }  // namespace bulkhead::kernel

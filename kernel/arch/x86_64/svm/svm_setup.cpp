@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // AMD-V: what the CPU offers, switching it on, and a new VMCB in INIT state. AMD APM vol. 2, 15.4, 15.5, 15.10, 15.11.
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/memory/kernel_pages.hpp"
 
@@ -51,7 +50,7 @@ bool SvmBackend::initialize_cpu() {
     write_msr(x86::Msr::Efer, read_msr(x86::Msr::Efer) | x86::Efer::SvmEnable::mask);
     write_msr(x86::Msr::SvmHostSave, host_save->value());
     Cpu::current().host_vmcb = *host_vmcb;
-    svm::save(*host_vmcb);
+    vmsave(*host_vmcb);
     Vmcb& host = *direct_map<Vmcb>(*host_vmcb);
     host.fs.base = host.gs.base = 0;  // of whatever thread runs now
     return true;

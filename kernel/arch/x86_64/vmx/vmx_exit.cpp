@@ -2,7 +2,6 @@
 // VT-x: what an exit means. Intel SDM vol. 3C, 26.1, 28.2; vol. 3D, appendix C.
 #include <algorithm>
 
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"

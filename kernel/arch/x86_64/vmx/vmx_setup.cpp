@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // VT-x: what the CPU offers, switching it on, and a new VMCS in INIT state. Intel SDM vol. 3C, 24.7, 27.2 and 27.3.
-#include "kernel/arch/x86_64/features.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/memory/kernel_pages.hpp"
