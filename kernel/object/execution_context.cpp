@@ -17,7 +17,16 @@ ExecutionContext::ExecutionContext(abi::ObjectType type, Domain& owner, uint32_t
 
 void ExecutionContext::make_ready() {
     state_ = State::Ready;
-    while (SchedulingContext* waiting = parked_.pop_front()) Scheduler::current().enqueue(*waiting);
+    if (parked_.first() == nullptr) return;
+    if (SchedulingContext* only = parked_.take_only(); only != nullptr) return Scheduler::current().enqueue(*only);
+    wake_helpers();
+}
+
+void ExecutionContext::wake_helpers() {
+    while (SchedulingContext* waiting = parked_.first()) {
+        unpark(*waiting);
+        Scheduler::current().enqueue(*waiting);
+    }
 }
 
 void ExecutionContext::leave_call() {
@@ -31,15 +40,12 @@ void ExecutionContext::leave_call() {
         member->donated_ = nullptr;
         Scheduler& scheduler = Scheduler::current();
         if (scheduler.running() == member && scheduler.running_on() == lent) scheduler.abandon_running();
-        if (lent != nullptr && lent->state_ == SchedulingContext::State::Parked && member->state_ != State::InCall) {
-            // It waits in this member's list if it waits for it; a helper of another chain may have parked it elsewhere.
-            for (SchedulingContext& waiting : member->parked_) {
-                if (&waiting != lent) continue;
-                member->parked_.remove(*lent);
-                lent->active_ = this;
-                scheduler.enqueue(*lent);
-                break;
-            }
+        // It may wait for somebody else: a helper of another chain.
+        if (lent != nullptr && lent->state_ == SchedulingContext::State::Parked && lent->parked_on_ == member &&
+            member->state_ != State::InCall) {
+            member->unpark(*lent);
+            lent->active_ = this;
+            scheduler.enqueue(*lent);
         }
         if (member->state_ != State::InCall) break;
     }
@@ -71,7 +77,8 @@ void ExecutionContext::leave_chains() {
         donated_->active_ = nullptr;
     }
     // Whoever waited for this context tries again and finds it gone.
-    while (SchedulingContext* waiting = parked_.pop_front()) {
+    while (SchedulingContext* waiting = parked_.first()) {
+        unpark(*waiting);
         if (waiting->active_ != nullptr) {
             scheduler.enqueue(*waiting);
         } else {

@@ -15,7 +15,6 @@
 
 #include "abi/register.hpp"
 #include "base/address.hpp"
-#include "base/intrusive_list.hpp"
 #include "kernel/arch/x86_64/register_frame.hpp"
 #include "kernel/object/object.hpp"
 #include "kernel/object/scheduling_context.hpp"
@@ -72,8 +71,11 @@ class ExecutionContext : public Object {
     /// Lets a scheduling context wait until this context becomes ready.
     void park(SchedulingContext& waiting) {
         waiting.state_ = SchedulingContext::State::Parked;
-        parked_.push_back(waiting);
+        waiting.parked_on_ = this;
+        parked_.push(waiting);
     }
+    /// It waits no more; its state is for the caller to set.
+    void unpark(SchedulingContext& waiting) { parked_.remove(waiting); }
 
     /// What is left of this context when it is destroyed: its callers get `Aborted`, its callees become orphans.
     void leave_chains();
@@ -98,8 +100,10 @@ class ExecutionContext : public Object {
         static constexpr uint32_t Bases = 1 << 2;      // FS or GS base to switch
         static constexpr uint32_t Ports = 1 << 3;      // an I/O bitmap to switch
         static constexpr uint32_t Exception = 1 << 4;  // its call reports an exception
-        static constexpr uint32_t Deadline = 1 << 5;   // its call has a deadline
+        static constexpr uint32_t Deadline = 1 << 5;   // its call, or its wait, has a deadline
+        static constexpr uint32_t Switched = Fpu | Bases | Ports;
     };
+    [[gnu::noinline]] void wake_helpers();
     void set_slow_flag(uint32_t flag, bool on) { slow_flags_ = on ? slow_flags_ | flag : slow_flags_ & ~flag; }
 
     UserFrame frame_{};
@@ -114,7 +118,7 @@ class ExecutionContext : public Object {
     Thread* callee_ = nullptr;
     SchedulingContext* donated_ = nullptr;
     SchedulingContext* own_ = nullptr;  // a handler's: its fallback
-    IntrusiveList<SchedulingContext, &SchedulingContext::hook_> parked_;
+    SchedulingRing parked_;
 
     std::atomic<bool> wake_pending_{false};       // whether it is in its CPU's list of remote wake-ups
     ExecutionContext* next_woken_ = nullptr;

@@ -11,6 +11,7 @@ namespace bulkhead::kernel {
 SchedulingContext::SchedulingContext(Domain& owner, ExecutionContext& target, const Parameters& parameters)
     : Object{object_type, &owner, nullptr},
       priority_{parameters.priority},
+      plain_{parameters.budget == 0 && !target.is_vcpu()},
       cpu_{target.cpu_},
       root_{&target},
       active_{&target},
@@ -46,6 +47,7 @@ void SchedulingContext::set(const Parameters& parameters) {
     priority_ = parameters.priority;
     budget_ = parameters.budget;
     period_ = parameters.period;
+    plain_ = budget_ == 0 && root_ != nullptr && !root_->is_vcpu();
     remaining_ = parameters.budget;
     replenishments_.clear();
     const bool was_depleted = state_ == State::Depleted;
@@ -73,7 +75,7 @@ void SchedulingContext::rest() {
     Scheduler& scheduler = Scheduler::current();
     scheduler.timers().cancel(deadline_);
     if (state_ == State::Ready) scheduler.dequeue(*this);
-    if (state_ == State::Parked && hook_.linked()) IntrusiveList<SchedulingContext, &SchedulingContext::hook_>::remove(*this);
+    if (state_ == State::Parked) parked_on_->unpark(*this);
     state_ = State::Resting;
 }
 
@@ -85,6 +87,8 @@ void SchedulingContext::unbind() {
     root_ = nullptr;
     active_ = nullptr;
 }
+
+void SchedulingContext::begin_slice() { slice_left_ = Scheduler::slice_ticks(); }
 
 void SchedulingContext::charge(uint64_t ticks) {
     if (budget_ == 0) return;

@@ -8,7 +8,6 @@
 
 #include <cstdint>
 
-#include "base/intrusive_list.hpp"
 #include "base/static_vector.hpp"
 #include "kernel/object/object.hpp"
 #include "kernel/schedule/timer_queue.hpp"
@@ -56,6 +55,7 @@ class SchedulingContext final : public Object {
     /// The end of the call chain that runs on it.
     ExecutionContext* active() const { return active_; }
 
+    void begin_slice();
     /// Time passed while it was running since the last call of this.
     void charge(uint64_t ticks);
     bool depleted() const { return budget_ != 0 && remaining_ == 0; }
@@ -63,7 +63,9 @@ class SchedulingContext final : public Object {
     uint64_t remaining() const { return budget_ == 0 ? abi_unlimited : remaining_; }
 
   private:
+    friend class ReadyQueue;
     friend class Scheduler;
+    friend class SchedulingRing;
     friend class ExecutionContext;
     friend struct Ipc;
     friend struct AsmOffsets;
@@ -82,15 +84,15 @@ class SchedulingContext final : public Object {
     /// Takes it off its thread, which dies or loses it.
     void unbind();
 
-  public:
-    ListHook<SchedulingContext> hook_;  // in a ready queue, or in `parked_` of the context it waits for
-
-  private:
     State state_ = State::Unbound;
     uint8_t priority_;
+    bool plain_;  // no budget, and no vCPU's: nothing has to be done when a turn begins
     uint32_t cpu_;
     ExecutionContext* root_;    // whom it belongs to
     ExecutionContext* active_;
+    ExecutionContext* parked_on_ = nullptr;   // while parked
+    SchedulingContext* next_ = this;          // in its ring
+    SchedulingContext* previous_ = this;
     uint64_t budget_;
     uint64_t period_;
     uint64_t remaining_;
@@ -98,6 +100,45 @@ class SchedulingContext final : public Object {
     uint64_t started_ = 0;      // when it last began to run with a full charge interval
     StaticVector<Replenishment, maximum_replenishments> replenishments_;
     Deadline deadline_;
+};
+
+/// Scheduling contexts in the order they came, each in one such ring at most: those ready at a priority, or those that
+/// wait for the same context. Mostly there is one; links lead back to it then, and stay as they are from ring to ring.
+class SchedulingRing {
+  public:
+    SchedulingContext* first() const { return first_; }
+    void push(SchedulingContext& context, bool front = false) {
+        if (first_ == nullptr) {
+            first_ = &context;
+            return;
+        }
+        context.next_ = first_;
+        context.previous_ = first_->previous_;
+        context.previous_->next_ = first_->previous_ = &context;
+        if (front) first_ = &context;
+    }
+    void remove(SchedulingContext& context) {
+        if (context.next_ == &context) {
+            first_ = nullptr;
+            return;
+        }
+        context.next_->previous_ = context.previous_;
+        context.previous_->next_ = context.next_;
+        if (first_ == &context) first_ = context.next_;
+        context.next_ = context.previous_ = &context;
+    }
+    /// Empties a ring of one; null, and nothing done, if there are others.
+    SchedulingContext* take_only() {
+        SchedulingContext* only = first_;
+        if (only->next_ != only) return nullptr;
+        first_ = nullptr;
+        return only;
+    }
+
+  private:
+    friend struct AsmOffsets;
+
+    SchedulingContext* first_ = nullptr;
 };
 
 }  // namespace bulkhead::kernel

@@ -63,8 +63,7 @@ void Thread::resume() {
         set_state(State::Ready);
         Ipc::retry(*this);
     }
-    load_user_context(Cpu::current(), *this);
-    return_to_user(frame());
+    return_to_thread(Cpu::current(), *this);
 }
 
 void Thread::finish_call(abi::Status status, const abi::Registers& reply) {
@@ -91,21 +90,23 @@ void Thread::wait(Notification& notification, uint64_t mask, uint64_t deadline) 
         frame().rsi = bits;
         scheduler.leave_kernel();
     };
-    if (uint64_t bits = notification.take(mask); bits != 0) leave_with(abi::Status::Ok, bits);
-    if (deadline != abi::no_deadline && deadline <= read_tsc()) leave_with(abi::Status::TimedOut, 0);
-    wait_mask_.store(mask, std::memory_order_relaxed);
-    if (!notification.attach(*this)) leave_with(abi::Status::Busy, 0);
+    for (;;) {
+        if (uint64_t bits = notification.take(mask); bits != 0) leave_with(abi::Status::Ok, bits);
+        if (deadline != abi::no_deadline && deadline <= read_tsc()) leave_with(abi::Status::TimedOut, 0);
+        wait_mask_.store(mask, std::memory_order_relaxed);
+        if (!notification.attach(*this)) leave_with(abi::Status::Busy, 0);
+        if (!notification.has(mask)) break;
+        notification.detach();  // a signal came before the waiter was there to be seen
+    }
     waiting_for_ = &notification;
     set_state(State::Waiting);
     scheduler.block_running(*this);
-    if (deadline != abi::no_deadline) scheduler.timers().arm(deadline_, deadline);
-    woken();  // a signal may have come before the waiter was there to be seen
+    if (deadline != abi::no_deadline) arm_deadline(deadline);
     scheduler.leave_kernel();
 }
 
 void Thread::end_wait(abi::Status status, uint64_t bits) {
     waiting_for_->detach();
-    waiting_for_ = nullptr;
     disarm_deadline();
     frame().rax = static_cast<uint8_t>(status);
     frame().rsi = bits;
@@ -122,6 +123,7 @@ void Thread::arm_deadline(uint64_t time) {
 }
 
 void Thread::disarm_deadline() {
+    if ((slow_flags_ & SlowFlag::Deadline) == 0) return;
     set_slow_flag(SlowFlag::Deadline, false);
     Scheduler::current().timers().cancel(deadline_);
 }
@@ -145,8 +147,7 @@ void Thread::deadline_passed(Deadline& deadline) {
 
 void Thread::retire() {
     ConfigurationLock::forget(*this);
-    if (waiting_for_ != nullptr) waiting_for_->detach();
-    waiting_for_ = nullptr;
+    if (state() == State::Waiting) waiting_for_->detach();
     disarm_deadline();
     leave_chains();
 }

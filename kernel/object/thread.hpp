@@ -54,6 +54,10 @@ class Thread final : public ExecutionContext {
         gs_base_ = gs_base;
         set_slow_flag(SlowFlag::Bases, (fs_base | gs_base) != 0);
     }
+    using ExecutionContext::SlowFlag;
+    /// What has to be switched with it besides registers and page tables, as flags.
+    uint32_t switched() const { return slow_flags_ & SlowFlag::Switched; }
+    PhysicalAddress space_root() const { return space_root_; }
     /// Its domain has ports from now on: they have to be switched with it.
     void note_ports() { set_slow_flag(SlowFlag::Ports, true); }
     uint64_t fs_base() const { return fs_base_; }
@@ -62,6 +66,8 @@ class Thread final : public ExecutionContext {
     /// Blocks this, the running thread, until a bit of the mask is set or the deadline passes.
     [[noreturn]] void wait(Notification& notification, uint64_t mask, uint64_t deadline);
     uint64_t wait_mask() const { return wait_mask_.load(std::memory_order_relaxed); }
+    /// The notification it waits for was signalled, or the wait failed. On its CPU.
+    void end_wait(abi::Status status, uint64_t bits);
     /// The notification it waits for died.
     void abort_wait();
 
@@ -75,7 +81,7 @@ class Thread final : public ExecutionContext {
     /// The status of a long call that is over, for the call that asks for it.
     void set_outcome(abi::Status status) { outcome_ = status; }
     abi::Status take_outcome() { return std::exchange(outcome_, abi::Status::Ok); }
-    /// Limits the call being made; TimedOut if the time has passed.
+    /// Limits the call being made, or the wait; TimedOut if the time has passed.
     void arm_deadline(uint64_t time);
     void disarm_deadline();
 
@@ -85,12 +91,11 @@ class Thread final : public ExecutionContext {
 
     Thread(Domain& owner, const Parameters& parameters, abi::MessageBuffer* buffer, FpuState* fpu);
     static void deadline_passed(Deadline& deadline);
-    void end_wait(abi::Status status, uint64_t bits);
 
     abi::MessageBuffer* message_buffer_;
     Mapping message_buffer_mapping_;
     const uint64_t stack_;  ///< with which a handler starts each call
-    Notification* waiting_for_ = nullptr;
+    Notification* waiting_for_ = nullptr;  // in state Waiting
     std::atomic<uint64_t> wait_mask_{0};
     Deadline deadline_;
     uint64_t exception_portal_;

@@ -5,14 +5,16 @@
 
 #include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
+#include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/memory/kernel_pages.hpp"
+#include "kernel/object/thread.hpp"
 #include "kernel/object/vcpu.hpp"
 #include "kernel/platform/timer.hpp"
 #include "kernel/schedule/cross_cpu.hpp"
 
 namespace bulkhead::kernel {
 
-Scheduler::Scheduler(Cpu& cpu) : cpu_{cpu}, slice_{slice_expired, this} {}
+Scheduler::Scheduler(Cpu& cpu) : cpu_{cpu}, slice_{turn_over, this} {}
 
 void Scheduler::initialise(Cpu& cpu) {
     constexpr unsigned order = 1;
@@ -27,39 +29,28 @@ Scheduler& Scheduler::current() { return *Cpu::current().scheduler; }
 ExecutionContext* Scheduler::running() const { return cpu_.running; }
 SchedulingContext* Scheduler::running_on() const { return cpu_.running_on; }
 
-int Scheduler::highest() const {
-    for (int word = abi::priorities / 64 - 1; word >= 0; --word)
-        if (ready_[word] != 0) return word * 64 + 63 - __builtin_clzll(ready_[word]);
-    return -1;
-}
-
 void Scheduler::enqueue(SchedulingContext& context, bool front) {
     const uint8_t priority = context.priority_;
     context.state_ = SchedulingContext::State::Ready;
-    if (context.root_->is_vcpu()) static_cast<Vcpu*>(context.root_)->starts_waiting();
-    if (front) {
-        queues_[priority].push_front(context);
-    } else {
-        queues_[priority].push_back(context);
-    }
-    ready_[priority / 64] |= uint64_t{1} << priority % 64;
-    if (cpu_.running_on == nullptr || cpu_.running_on->priority_ < priority) {
+    if (!context.plain_ && context.root_->is_vcpu()) static_cast<Vcpu*>(context.root_)->starts_waiting();
+    ready_.push(context, front);
+    const SchedulingContext* running_on = cpu_.running_on;
+    if (running_on == nullptr || running_on->priority_ < priority) {
         preempt_ = true;
-    } else if (cpu_.running_on->priority_ == priority && !slice_.armed()) {
-        arm_slice(read_tsc());
+    } else if (running_on->priority_ == priority && running_on->started_ + running_on->slice_left_ < slice_end_) {
+        limit_turn(*running_on);
     }
-}
-
-void Scheduler::dequeue(SchedulingContext& context) {
-    const uint8_t priority = context.priority_;
-    queues_[priority].remove(context);
-    if (queues_[priority].empty()) ready_[priority / 64] &= ~(uint64_t{1} << priority % 64);
 }
 
 void Scheduler::leave_kernel() {
-    if (!preempt_ && cpu_.running != nullptr && cpu_.running->can_run()) cpu_.running->resume();
-    put_away();
-    choose();
+    if (ExecutionContext* running = cpu_.running; !preempt_ && running != nullptr) {
+        const bool is_plain_thread = running->state_ == ExecutionContext::State::Ready && !running->is_vcpu();
+        if (is_plain_thread) [[likely]] return_to_thread(cpu_, static_cast<Thread&>(*running));
+        if (running->can_run()) running->resume();
+    }
+    const uint64_t now = read_tsc();
+    put_away(now);
+    choose(now);
 }
 
 void Scheduler::set_running(ExecutionContext& next) {
@@ -88,7 +79,7 @@ void Scheduler::block_running(ExecutionContext& context) {
 }
 
 /// Stores what runs, so that something else can be chosen.
-void Scheduler::put_away() {
+void Scheduler::put_away(uint64_t now) {
     if (cpu_.running != nullptr) {
         ExecutionContext& context = *cpu_.running;
         cpu_.running = nullptr;
@@ -101,87 +92,110 @@ void Scheduler::put_away() {
     if (cpu_.running_on != nullptr) {
         SchedulingContext& context = *cpu_.running_on;
         cpu_.running_on = nullptr;
-        settle(context);
+        settle(context, now);
     }
-    timers_.cancel(slice_);
 }
 
 /// Charges a scheduling context that stops running, and queues it unless it waits.
-void Scheduler::settle(SchedulingContext& context) {
-    const uint64_t now = read_tsc();
+void Scheduler::settle(SchedulingContext& context, uint64_t now) {
     const uint64_t ran = now - context.started_;
-    context.charge(ran);
-    context.started_ = now;
+    if (context.budget_ != 0) context.charge(ran);
     // A slice goes on behind preemptions, so that they do not keep equals from their turn.
     const bool slice_over = slice_over_ || ran >= context.slice_left_;
     context.slice_left_ = slice_over ? slice_ticks() : context.slice_left_ - ran;
     if (context.state_ != SchedulingContext::State::Running) return;
-    if (context.depleted()) {
-        if (context.root_->is_vcpu()) static_cast<Vcpu*>(context.root_)->starts_waiting();
+    if (!context.plain_ && context.root_->is_vcpu()) static_cast<Vcpu*>(context.root_)->starts_waiting();
+    if (context.depleted()) [[unlikely]] {
         context.arm_replenishment();
     } else {
-        enqueue(context, !slice_over);
+        context.state_ = SchedulingContext::State::Ready;
+        ready_.push(context, !slice_over);
     }
 }
 
-void Scheduler::choose() {
+/// Whoever is next, if nothing has to be done before it runs.
+void Scheduler::choose(uint64_t now) {
+    SchedulingContext* context = ready_.next();
+    if (context == nullptr || !context->plain_) choose_slowly(now);
+    ExecutionContext& next = *context->active_;
+    if (next.state_ != ExecutionContext::State::Ready) choose_slowly(now);
+    if (context->next_ != context && now + context->slice_left_ < slice_end_) choose_slowly(now);
+    begin_turn(*context, now);
+    return_to_thread(cpu_, static_cast<Thread&>(next));
+}
+
+void Scheduler::choose_slowly(uint64_t now) {
+    cpu_.running = nullptr;
+    cpu_.running_on = nullptr;
     for (;;) {
-        const int priority = highest();
-        if (priority < 0) idle();
-        SchedulingContext& context = *queues_[priority].front();
-        dequeue(context);
-        const uint64_t now = read_tsc();
-        context.take_due_replenishments(now);
+        SchedulingContext* first;
+        while ((first = ready_.next()) == nullptr) now = idle();
+        SchedulingContext& context = *first;
+        if (context.budget_ != 0) context.take_due_replenishments(now);
         if (context.depleted()) {
+            ready_.remove(context);
             context.arm_replenishment();
             continue;
         }
         if (context.root_->is_vcpu()) static_cast<Vcpu*>(context.root_)->stops_waiting(now);
         ExecutionContext& next = *context.active_;
         if (!next.can_run()) {
+            ready_.remove(context);
             next.park(context);
             continue;
         }
-        context.state_ = SchedulingContext::State::Running;
-        context.started_ = now;
-        cpu_.running = &next;
-        cpu_.running_on = &context;
-        preempt_ = slice_over_ = false;
-        arm_slice(now);
+        begin_turn(context, now);
+        // Here a timer that is left over is taken back: a guest shall not exit for it.
+        timers_.cancel(slice_);
+        slice_end_ = abi::no_deadline;
+        limit_turn(context);
         next.resume();
     }
 }
 
-void Scheduler::run() { choose(); }
-
-void Scheduler::idle() {
-    for (;;) {
-        preempt_ = false;
-        slice_over_ = false;
-        // An interrupt between the test and HLT is held off by the instruction behind STI (SDM volume 2B, STI).
-        asm volatile("sti; hlt; cli" : : : "memory");
-        if (preempt_ || highest() >= 0) choose();
-    }
+void Scheduler::begin_turn(SchedulingContext& context, uint64_t now) {
+    ready_.remove(context);
+    context.state_ = SchedulingContext::State::Running;
+    context.started_ = now;
+    cpu_.running = context.active_;
+    cpu_.running_on = &context;
+    preempt_ = slice_over_ = false;
 }
 
-/// Limits how long the running scheduling context goes on: its budget, and a slice if it has equals.
-void Scheduler::arm_slice(uint64_t now) {
-    const SchedulingContext& context = *cpu_.running_on;
-    uint64_t limit = context.remaining();
-    const bool has_equals = !queues_[context.priority_].empty();
-    if (has_equals && limit > context.slice_left_) limit = context.slice_left_;
-    const uint64_t ran = now - context.started_;
-    limit = limit > ran ? limit - ran : 0;
-    if (limit < abi::no_deadline / 2) {
-        timers_.arm(slice_, now + limit);
-    } else {
-        timers_.cancel(slice_);
-    }
+void Scheduler::run() { choose(read_tsc()); }
+
+uint64_t Scheduler::idle() {
+    preempt_ = slice_over_ = false;
+    // An interrupt between the last look and HLT is held off by the instruction behind STI (SDM volume 2B, STI).
+    asm volatile("sti; hlt; cli" : : : "memory");
+    return read_tsc();
 }
 
-void Scheduler::slice_expired(Deadline& deadline) {
+/// How long the running scheduling context may go on: its budget, and a slice if it has equals.
+uint64_t Scheduler::end_of_turn(const SchedulingContext& context) const {
+    uint64_t left = context.remaining();
+    if (ready_.any(context.priority_) && context.slice_left_ < left) left = context.slice_left_;
+    return left < abi::no_deadline / 2 ? context.started_ + left : abi::no_deadline;
+}
+
+/// A timer that strikes before the end stays, because most turns end before any does: `turn_over` looks again.
+void Scheduler::limit_turn(const SchedulingContext& context) {
+    const uint64_t end = end_of_turn(context);
+    if (end >= slice_end_) return;
+    slice_end_ = end;
+    timers_.arm(slice_, end);
+}
+
+void Scheduler::turn_over(Deadline& deadline) {
     Scheduler& scheduler = deadline.owner<Scheduler>();
-    scheduler.slice_over_ = scheduler.preempt_ = true;
+    scheduler.slice_end_ = abi::no_deadline;
+    const SchedulingContext* context = scheduler.running_on();
+    if (context == nullptr) return;
+    if (scheduler.end_of_turn(*context) <= read_tsc()) {
+        scheduler.slice_over_ = scheduler.preempt_ = true;
+    } else {
+        scheduler.limit_turn(*context);
+    }
 }
 
 void Scheduler::wake_from_anywhere(ExecutionContext& context) {

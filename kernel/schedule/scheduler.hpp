@@ -12,8 +12,8 @@
 #include <cstdint>
 
 #include "abi/layout.hpp"
-#include "base/intrusive_list.hpp"
 #include "kernel/object/scheduling_context.hpp"
+#include "kernel/schedule/ready_queue.hpp"
 #include "kernel/schedule/timer_queue.hpp"
 
 namespace bulkhead::kernel {
@@ -37,7 +37,7 @@ class Scheduler {
     /// Queues a scheduling context that is neither queued nor running; preempts if it is more urgent.
     void enqueue(SchedulingContext& context) { enqueue(context, false); }
     /// Takes a queued one out.
-    void dequeue(SchedulingContext& context);
+    void dequeue(SchedulingContext& context) { ready_.remove(context); }
     /// Puts the running one behind its equals at the next opportunity.
     void yield() { slice_over_ = preempt_ = true; }
     /// Makes the next `leave_kernel` choose anew.
@@ -60,6 +60,11 @@ class Scheduler {
     /// For the start of a CPU: there is no running context yet.
     [[noreturn]] void run();
 
+    /// Runs the most urgent one; nothing runs any more. For the hand-laid path of Wait.
+    [[noreturn]] void choose(uint64_t now);
+    /// Sets the timer if this, the running one, shall not go on for ever.
+    void limit_turn(const SchedulingContext& context);
+
     /// How long a scheduling context runs before its equals do.
     static uint64_t slice_ticks();
     /// Calls `context.woken()` on its CPU, soon. From any CPU.
@@ -70,25 +75,25 @@ class Scheduler {
   private:
     friend struct AsmOffsets;
     void enqueue(SchedulingContext& context, bool front);
-    void put_away();
-    void settle(SchedulingContext& context);
-    [[noreturn]] void choose();
-    [[noreturn]] void idle();
-    void arm_slice(uint64_t now);
-    static void slice_expired(Deadline& deadline);
-    int highest() const;
+    void put_away(uint64_t now);
+    void settle(SchedulingContext& context, uint64_t now);
+    /// Halts until an interrupt came; returns the time.
+    uint64_t idle();
+    [[noreturn]] [[gnu::noinline]] void choose_slowly(uint64_t now);
+    void begin_turn(SchedulingContext& context, uint64_t now);
+    uint64_t end_of_turn(const SchedulingContext& context) const;
+    static void turn_over(Deadline& deadline);
 
     static constexpr uint64_t slice_hz = 100;
-    using Queue = IntrusiveList<SchedulingContext, &SchedulingContext::hook_>;
 
     Cpu& cpu_;
     TimerQueue timers_;
     Deadline slice_;
+    uint64_t slice_end_ = abi::no_deadline;  // when that strikes: no later than a limited turn ends
     bool preempt_ = false;
     bool slice_over_ = false;
     std::atomic<ExecutionContext*> woken_{nullptr};
-    uint64_t ready_[abi::priorities / 64] = {};
-    Queue queues_[abi::priorities];
+    ReadyQueue ready_;
 };
 
 }  // namespace bulkhead::kernel

@@ -19,10 +19,6 @@ void TimerQueue::arm(Deadline& deadline, uint64_t time) {
     if (time < programmed_) program(time);
 }
 
-void TimerQueue::cancel(Deadline& deadline) {
-    if (deadline.armed()) queue_.remove(deadline);
-}
-
 void TimerQueue::expire() {
     programmed_ = ~uint64_t{0};
     while (Deadline* first = queue_.front()) {

@@ -43,7 +43,9 @@ class TimerQueue {
     /// (Re)arms a deadline of this CPU at `time`.
     void arm(Deadline& deadline, uint64_t time);
     /// Does nothing if it is not armed.
-    void cancel(Deadline& deadline);
+    void cancel(Deadline& deadline) {
+        if (deadline.armed()) queue_.remove(deadline);
+    }
     /// Runs what is due, and rearms the hardware. Called on the timer interrupt.
     void expire();
 

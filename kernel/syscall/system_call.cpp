@@ -6,6 +6,8 @@
 #include "abi/calls.hpp"
 #include "abi/message.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/arch/x86_64/user_context.hpp"
+#include "kernel/object/notification.hpp"
 #include "kernel/object/thread.hpp"
 #include "kernel/schedule/scheduler.hpp"
 #include "kernel/syscall/handlers.hpp"
@@ -48,6 +50,21 @@ extern "C" [[noreturn]] void system_call(Thread& thread) {
     }
     Scheduler::current().leave_kernel();
 }
+
+// For the hand-laid paths of Signal and Wait.
+extern "C" void signal_waiter(Notification& notification, uint64_t bits) { notification.signal(bits); }
+extern "C" void look_for_waiter(Notification& notification, uint64_t bits) { notification.look_for_waiter(bits); }
+extern "C" void limit_running_turn() {
+    Scheduler& scheduler = Scheduler::current();
+    scheduler.limit_turn(*scheduler.running_on());
+}
+extern "C" [[noreturn]] void leave_kernel() { Scheduler::current().leave_kernel(); }
+extern "C" [[noreturn]] void choose_next(uint64_t now) { Scheduler::current().choose(now); }
+extern "C" [[noreturn]] void choose_behind_slice(SchedulingContext& context, uint64_t now) {
+    context.begin_slice();
+    choose_next(now);
+}
+extern "C" [[noreturn]] void return_to_running(Thread& thread) { return_to_thread(Cpu::current(), thread); }
 
 extern "C" uint64_t saved_user_stacks[][8];
 

@@ -195,7 +195,7 @@ SYSTEM_TEST(resume_with_a_changed_frame) {
 
 SYSTEM_TEST(hostile_frames_do_no_harm) {
     static unsigned variant;
-    constexpr unsigned variants = 16;
+    constexpr unsigned variants = 20;
     for (variant = 0; variant < variants; ++variant) {
         Watcher watcher;
         watcher.answer = abi::ExceptionReply::ResumeWithFrame;
@@ -248,6 +248,17 @@ SYSTEM_TEST(hostile_frames_do_no_harm) {
                     frame.cs = 0xffff;
                     frame.ss = 0xffff;
                     break;
+                case 15:
+                case 16:
+                case 17:
+                case 18: {
+                    // Where the kernel returns by SYSEXIT or SYSRET, which fault in ring 0 on such stacks.
+                    constexpr uint64_t stacks[] = {0x8000'0000'0000'0000, 0x8000'0000'0000, ~uint64_t{0}, 0};
+                    frame.rip = abi::stub_page_address + 8;
+                    frame.rflags = 0x202;
+                    frame.rsp = stacks[variant - 15];
+                    break;
+                }
                 default:
                     std::memset(&frame, 0xff, sizeof frame);
                     break;

@@ -149,34 +149,37 @@ SYSTEM_TEST(rights_of_either_side) {
 }
 
 namespace {
-/// Two threads that hand a token to and fro.
+/// Two threads that hand a token to and fro. With a deadline each wait takes the kernel's general path.
 struct PingPong {
     Notification to;
     Notification from;
     unsigned rounds = 0;
+    bool limited = false;
     std::atomic<unsigned> count{0};
     std::atomic<bool> done{false};
 
     static void answer(void* argument) {
         auto& self_ = *static_cast<PingPong*>(argument);
         for (unsigned i = 0; i < self_.rounds; ++i) {
-            if (!self_.to.wait(1, soon()).ok()) return;
+            if (!self_.to.wait(1, self_.deadline()).ok()) return;
             ++self_.count;
             static_cast<void>(self_.from.signal(1));
         }
         self_.done = true;
     }
+    uint64_t deadline() const { return limited ? soon() : abi::no_deadline; }
 };
 
-void ping_pong(uint32_t cpu, unsigned rounds) {
+void ping_pong(uint32_t cpu, unsigned rounds, bool limited) {
     PingPong game;
+    game.limited = limited;
     game.to = NEEDED(Notification::create());
     game.from = NEEDED(Notification::create());
     game.rounds = rounds;
     runtime::Thread thread = NEEDED(start_thread(PingPong::answer, &game, test_priority, cpu));
     for (unsigned i = 0; i < rounds; ++i) {
         EXPECT_OK(game.to.signal(1));
-        EXPECT_STATUS(game.from.wait(1, soon()), Status::Ok);
+        EXPECT_STATUS(game.from.wait(1, game.deadline()), Status::Ok);
         if (has_failed()) break;
     }
     EXPECT(eventually([&] { return game.done.load(); }));
@@ -187,11 +190,102 @@ void ping_pong(uint32_t cpu, unsigned rounds) {
 }
 }  // namespace
 
-SYSTEM_TEST(ping_pong_on_one_cpu) { ping_pong(0, 1000); }
+SYSTEM_TEST(ping_pong_on_one_cpu) {
+    ping_pong(0, 1000, false);
+    ping_pong(0, 1000, true);
+}
 
 SYSTEM_TEST(ping_pong_across_cpus) {
     if (root().cpu_count < 2) SKIP("needs two CPUs");
-    for (uint32_t cpu = 1; cpu < root().cpu_count; ++cpu) ping_pong(cpu, 300);
+    for (uint32_t cpu = 1; cpu < root().cpu_count; ++cpu) {
+        ping_pong(cpu, 300, false);
+        ping_pong(cpu, 300, true);
+    }
+}
+
+namespace {
+/// A call with every register set; whether only the results changed.
+bool keeps_registers(abi::CallNumber number, Selector selector, uint64_t bits, uint64_t deadline) {
+    abi::Registers registers;
+    for (unsigned i = 0; i < static_cast<unsigned>(abi::Register::Count); ++i)
+        registers.words[i] = 0x1111'1111'1111'1111u * (i + 1);
+    registers[abi::Register::Rax] = static_cast<uint64_t>(number);
+    registers[abi::Register::Rdi] = selector;
+    registers[abi::Register::Rsi] = bits;
+    registers[abi::Register::R8] = deadline;
+    abi::Registers before = registers;
+    before[abi::Register::Rax] = 0;
+    raw_call(registers);
+    for (unsigned i = 0; i < static_cast<unsigned>(abi::Register::Count); ++i)
+        if (registers.words[i] != before.words[i]) return false;
+    return true;
+}
+
+/// Waits for one bit at a time, by either path, and answers.
+struct RegisterKeeper {
+    Notification to;
+    Notification from;
+    std::atomic<unsigned> right{0};
+    static void run(void* argument) {
+        auto& self_ = *static_cast<RegisterKeeper*>(argument);
+        for (unsigned i = 0;; ++i) {
+            const uint64_t deadline = i % 2 == 0 ? abi::no_deadline : soon();
+            if (keeps_registers(abi::number_of<abi::Wait>, self_.to.selector(), 4, deadline)) ++self_.right;
+            if (keeps_registers(abi::number_of<abi::Signal>, self_.from.selector(), 2, 0)) ++self_.right;
+        }
+    }
+};
+}  // namespace
+
+SYSTEM_TEST(registers_survive_signals_and_waits) {
+    // The other side preempts, waits its turn, or runs when this one waits.
+    for (const uint8_t priority : {high_priority, test_priority, low_priority}) {
+        RegisterKeeper keeper;
+        keeper.to = NEEDED(Notification::create());
+        keeper.from = NEEDED(Notification::create());
+        runtime::Thread thread = NEEDED(start_thread(RegisterKeeper::run, &keeper, priority));
+        for (unsigned i = 0; i < 6; ++i) {
+            EXPECT(keeps_registers(abi::number_of<abi::Signal>, keeper.to.selector(), 4, 0));
+            EXPECT(keeps_registers(abi::number_of<abi::Wait>, keeper.from.selector(), 2, abi::no_deadline));
+        }
+        runtime::sleep_for(ns_per_ms);
+        EXPECT_EQ(keeper.right.load(), 12u);
+        // With nobody waiting, and with the bit there.
+        EXPECT(keeps_registers(abi::number_of<abi::Signal>, keeper.from.selector(), 8, 0));
+        EXPECT(keeps_registers(abi::number_of<abi::Wait>, keeper.from.selector(), 8, abi::no_deadline));
+        thread.destroy();
+        EXPECT_OK(keeper.to.destroy());
+        EXPECT_OK(keeper.from.destroy());
+    }
+}
+
+SYSTEM_TEST(deadlines_of_waits_that_ended_are_gone) {
+    Notification n = NEEDED(Notification::create());
+    struct Signaller {
+        Notification to;
+        static void run(void* argument) {
+            auto& self_ = *static_cast<Signaller*>(argument);
+            for (;;) {
+                runtime::sleep_for(2 * ns_per_ms);
+                static_cast<void>(self_.to.signal(1));
+            }
+        }
+    };
+    Signaller signaller{n};
+    runtime::Thread thread = NEEDED(start_thread(Signaller::run, &signaller, high_priority));
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_STATUS(n.wait(1), Status::Ok);
+        const uint64_t passes = runtime::deadline_in(10 * ns_per_ms);
+        const Status status = status_of(n.wait(1, passes));
+        EXPECT(status == Status::Ok || runtime::now_ticks() >= passes);  // on a busy host
+        // The deadline passes while this one waits without any.
+        while (runtime::now_ticks() < passes) EXPECT_STATUS(n.wait(1), Status::Ok);
+        const uint64_t deadline = runtime::deadline_in(ns_per_ms / 2);
+        EXPECT_STATUS(n.wait(2, deadline), Status::TimedOut);
+        EXPECT(runtime::now_ticks() >= deadline);
+    }
+    thread.destroy();
+    EXPECT_OK(n.destroy());
 }
 
 SYSTEM_TEST(signals_from_all_cpus_arrive) {

@@ -6,6 +6,7 @@
 #include "kernel/capability/object_table.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/doorbell.hpp"
+#include "kernel/object/notification.hpp"
 #include "kernel/object/portal.hpp"
 #include "kernel/object/thread.hpp"
 #include "kernel/schedule/scheduler.hpp"
@@ -15,6 +16,7 @@
 #define FRAME(name, member) OFFSET(FRAME_##name, RegisterFrame, member)
 #define CPU(name, member) OFFSET(CPU_##name, Cpu, member)
 #define CONTEXT(name, member) OFFSET(CONTEXT_##name, ExecutionContext, member)
+#define TIME(name, member) OFFSET(TIME_##name, SchedulingContext, member)
 #define GUEST(name, member) OFFSET(GUEST_##name, GuestFrame, member)
 #define VCPU(name, member) OFFSET(VCPU_##name, Vcpu, member)
 #define VMCS(name, field) VALUE(VMCS_##name, x86::VmcsField::field)
@@ -29,8 +31,9 @@ struct AsmOffsets {
     using Entry = ObjectTable::Generation;
 
     static void system_calls() {
-        FRAME(RCX, rcx)  FRAME(CS, cs)  FRAME(RIP, rip)  FRAME(RFLAGS, rflags)  FRAME(RSP, rsp)
-        FRAME(ERROR_CODE, error_code)
+        FRAME(R15, r15)  FRAME(R14, r14)  FRAME(R13, r13)  FRAME(R12, r12)  FRAME(RBX, rbx)  FRAME(R10, r10)
+        FRAME(R9, r9)    FRAME(R8, r8)    FRAME(RSI, rsi)  FRAME(RDI, rdi)  FRAME(RAX, rax)  FRAME(RCX, rcx)
+        FRAME(CS, cs)    FRAME(RIP, rip)  FRAME(RSP, rsp)  FRAME(RFLAGS, rflags)  FRAME(ERROR_CODE, error_code)
         VALUE(FRAME_SIZE, sizeof(RegisterFrame))  // behind it, in the thread, stands the stack to continue on
         static_assert(offsetof(UserFrame, kernel_stack_top) == sizeof(RegisterFrame));
         OFFSET(TASK_STATE_RSP0, x86::TaskStateSegment, rsp)
@@ -61,7 +64,41 @@ struct AsmOffsets {
         VALUE(CAPABILITY_CALLABLE, (call | Word::Type::make(abi::ObjectType::Portal)) >> Word::RightsField::low)
         VALUE(CAPABILITY_CALLABLE_MASK, (call | Word::Type::mask) >> Word::RightsField::low)
         VALUE(ENTRY_GENERATION_SHIFT, Entry::low)
-        static_assert(Word::Generation::width == Entry::width);
+        static_assert(Word::Generation::width == Entry::width && Entry::low + Entry::width == 64);
+    }
+
+    static void notifications() {
+        OFFSET(NOTIFICATION_TARGET, Notification, target_)  OFFSET(NOTIFICATION_ALLOWED, Notification, allowed_)
+        OFFSET(NOTIFICATION_BITS, Notification, bits_)      OFFSET(NOTIFICATION_WAITER, Notification, waiter_)
+        VALUE(CALL_SIGNAL, abi::number_of<abi::Signal>)
+        VALUE(CALL_WAIT, abi::number_of<abi::Wait>)
+        VALUE(STATUS_TIMED_OUT, abi::Status::TimedOut)
+        constexpr uint64_t type = Word::Type::make(abi::ObjectType::Notification);
+        constexpr uint64_t signal = Word::RightsField::make(abi::NotificationRight::Signal);
+        constexpr uint64_t wait = Word::RightsField::make(abi::NotificationRight::Wait);
+        VALUE(CAPABILITY_SIGNALLABLE, (signal | type) >> Word::RightsField::low)
+        VALUE(CAPABILITY_SIGNALLABLE_MASK, (signal | Word::Type::mask) >> Word::RightsField::low)
+        VALUE(CAPABILITY_AWAITABLE, (wait | type) >> Word::RightsField::low)
+        VALUE(CAPABILITY_AWAITABLE_MASK, (wait | Word::Type::mask) >> Word::RightsField::low)
+        static_assert(abi::no_deadline == ~uint64_t{0} && static_cast<int>(abi::Status::Ok) == 0);
+
+        TIME(STATE, state_)  TIME(PRIORITY, priority_)    TIME(PLAIN, plain_)  TIME(ACTIVE, active_)
+        TIME(NEXT, next_)    TIME(PREVIOUS, previous_)    TIME(STARTED, started_)
+        TIME(PARKED_ON, parked_on_)                       TIME(SLICE_LEFT, slice_left_)
+        VALUE(TIME_READY, SchedulingContext::State::Ready)
+        VALUE(TIME_RUNNING, SchedulingContext::State::Running)
+        VALUE(TIME_PARKED, SchedulingContext::State::Parked)
+        OFFSET(SCHEDULER_RINGS, Scheduler, ready_.rings_)
+        OFFSET(SCHEDULER_WORDS, Scheduler, ready_.words_)
+        OFFSET(SCHEDULER_WORDS_IN_USE, Scheduler, ready_.words_in_use_)
+        OFFSET(SCHEDULER_SLICE_END, Scheduler, slice_end_)
+        static_assert(sizeof(SchedulingRing) == 8);
+        CONTEXT(PARKED, parked_.first_)
+        OFFSET(THREAD_WAIT_MASK, Thread, wait_mask_)
+        OFFSET(THREAD_WAITING_FOR, Thread, waiting_for_)
+        VALUE(STATE_WAITING, State::Waiting)
+        VALUE(FLAGS_SWITCHED, ExecutionContext::SlowFlag::Switched)
+        CPU(WAITER, waiter)  CPU(SWITCHED, switched)
     }
 
     static void exits() {
@@ -135,6 +172,7 @@ struct AsmOffsets {
 // Somebody has to call them for the compiler to keep them.
 void write_asm_offsets() {
     AsmOffsets::system_calls();
+    AsmOffsets::notifications();
     AsmOffsets::exits();
     AsmOffsets::doorbells();
     AsmOffsets::control_blocks();

@@ -88,9 +88,11 @@ struct Cpu {
     TaskState* task_state = nullptr;
     // What is loaded for user space; see user_context.hpp.
     PhysicalAddress loaded_root;
+    uint32_t switched = 0;  // flags of the thread whose FPU registers, bases and ports are, or were, loaded
     // What the word of flags, state and CPU is in a handler, or a caller, that the hand-laid paths may go on with.
     uint64_t idle_handler = 0;
     uint64_t plain_caller = 0;
+    uint64_t waiter = 0;  // likewise of a thread that waits without a deadline, but for flags of what is switched
     // Whose VMCS is current (VT-x), and whose guest registers without a place in VMCS or VMCB are in the CPU.
     Vcpu* loaded_vcpu = nullptr;
     DescriptorTable& descriptors = descriptors_of(this);

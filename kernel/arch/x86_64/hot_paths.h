@@ -51,13 +51,34 @@
     and $CAPABILITY_INDEX_MASK, \scratch
     mov object_table_entries, \entry
     mov (\entry, \scratch, 8), \entry       // the entry: of the same generation?
-    shr $CAPABILITY_GENERATION_SHIFT, \word
-    shl $ENTRY_GENERATION_SHIFT, \word
+    shl $(ENTRY_GENERATION_SHIFT - CAPABILITY_GENERATION_SHIFT), \word
     xor \entry, \word
     shr $ENTRY_GENERATION_SHIFT, \word
     jnz \stale
     shl $ENTRY_POINTER_LEFT, \entry
     sar $ENTRY_POINTER_RIGHT, \entry
+.endm
+
+// The running thread becomes RCX, its RSP is noted.
+.macro note_stack
+    mov CPU(CPU_RUNNING), %rcx
+    mov %rdx, (CONTEXT_FRAME + FRAME_RSP)(%rcx)
+    shr $47, %rdx                           // no stack pointer but a canonical one of user space
+    jnz system_call_saved_stack
+.endm
+
+// The object that the selector in RDI names becomes RBP, if its type and rights are those wanted.
+.macro look_up wanted, mask
+    cmp CONTEXT_SLOT_COUNT(%rcx), %rdi
+    jae system_call_saved_stack
+    mov CONTEXT_SLOTS(%rcx), %r11
+    mov (%r11, %rdi, 8), %r11
+    mov %r11, %rbp
+    shr $CAPABILITY_RIGHTS_SHIFT, %rbp
+    and $\mask, %ebp
+    cmp $\wanted, %ebp
+    jne system_call_saved_stack
+    find_object %r11, %rbp, %rdx, system_call_saved_stack
 .endm
 
 // Links: \caller waits for \handler, which runs on its time.
@@ -266,7 +287,7 @@
     \operation 10, r10
     \operation 11, r11
 .endm
-.macro save_kept_registers
+.macro save_rest_of_guest
     save_guest 3, rbx
     save_guest 5, rbp
     save_guest 12, r12

@@ -5,8 +5,7 @@
 //   NMI, #DF, #MC      have stacks of their own (IST) and may strike anywhere, between any two instructions below
 //   #DB                has one too (MOV SS defers it into ring 0); one of ring 3 is moved into the thread
 // The kernel runs with IF=0; the CPU clears TF, NT and RF on entry, DF and AC are cleared here.
-#include "asm_offsets.h"
-#include "kernel/arch/x86_64/asm_constants.h"
+#include "kernel/arch/x86_64/hot_paths.h"
 #include "kernel/arch/x86_64/user_access.h"
 
 .section .text.interrupt_entry, "ax"
@@ -88,10 +87,35 @@ debug_entry:
     call interrupt_from_user
     ud2
 
-// void return_to_user(RegisterFrame&). An NMI in here is harmless: it has its own stack.
+// void return_to_user(RegisterFrame&). An NMI in here is harmless: it has its own stack. At the stub page's return RBP is
+// 0 and RCX, RDX and R11 hold nothing; but a program may have jumped there, with any stack pointer.
 .global return_to_user
 return_to_user:
-    mov %rdi, %rsp
+    cmpq $STUB_RETURN, FRAME_RIP(%rdi)
+    jne 1f
+    cmpq $0x202, FRAME_RFLAGS(%rdi)
+    jne 1f
+    mov FRAME_RSP(%rdi), %rcx
+    mov %rcx, %rdx
+    shr $47, %rdx
+    jnz 1f
+    mov FRAME_R15(%rdi), %r15
+    mov FRAME_R14(%rdi), %r14
+    mov FRAME_R13(%rdi), %r13
+    mov FRAME_R12(%rdi), %r12
+    mov FRAME_RBX(%rdi), %rbx
+    mov FRAME_R10(%rdi), %r10
+    mov FRAME_R9(%rdi), %r9
+    mov FRAME_R8(%rdi), %r8
+    mov FRAME_RSI(%rdi), %rsi
+    mov FRAME_RAX(%rdi), %rax
+    mov FRAME_RDI(%rdi), %rdi
+    mov $STUB_RETURN, %edx
+    cmpb $0, returns_by_sysexit
+    je 2f
+    leave_by_sysexit
+2:  leave_by_sysret
+1:  mov %rdi, %rsp
     restore_registers_and_return
 
 .section .note.GNU-stack, "", @progbits

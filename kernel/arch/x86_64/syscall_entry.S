@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // How programs enter the kernel: the code of the stub page, what SYSENTER and SYSCALL lead to, and the hand-laid paths
-// of Call and Reply for messages in registers.
+// of Call and Reply for messages in registers, of Signal and Wait.
 //
 // RSP is the CPU's empty kernel stack, whose distance from the CPU block's start is fixed; so the CPU is found without
 // GS. RIP is not saved, as there is one place only from which programs may come and to which they return (Intel SDM
 // volume 2B, SYSENTER and SYSEXIT; AMD APM volume 3, SYSCALL and SYSRET).
 //
-// The paths of Call and Reply stand for Ipc::call and Ipc::reply (see hot_paths.h); the running thread's RSP is noted
-// before their tests.
+// The paths of Call and Reply stand for Ipc::call and Ipc::reply (see hot_paths.h), those of Signal and Wait for
+// Notification::signal and Thread::wait (notification_paths.h); the running thread's RSP is noted before their tests.
 #include "kernel/arch/x86_64/hot_paths.h"
+#include "kernel/arch/x86_64/notification_paths.h"
 
 .section .rodata
 // The stub page. A function that keeps RSP and RBP; RCX, RDX and R11 are lost.
@@ -55,22 +56,10 @@ stub_amd_end:
 
 // RAX tag, RDI selector, RDX the program's stack pointer; RCX, RBP, R11 are free; the rest is the message.
 .macro call_path leave, words
-    mov CPU(CPU_RUNNING), %rcx              // the caller
-    mov %rdx, (CONTEXT_FRAME + FRAME_RSP)(%rcx)
-    shr $47, %rdx                           // no stack pointer but a canonical one of user space
-    jnz system_call_saved_stack
+    note_stack                              // of the caller
     cmpl $0, CONTEXT_FLAGS(%rcx)
     jne system_call_saved_stack
-    cmp CONTEXT_SLOT_COUNT(%rcx), %rdi
-    jae system_call_saved_stack
-    mov CONTEXT_SLOTS(%rcx), %r11
-    mov (%r11, %rdi, 8), %r11               // the capability: a portal that may be called?
-    mov %r11, %rbp
-    shr $CAPABILITY_RIGHTS_SHIFT, %rbp
-    and $CAPABILITY_CALLABLE_MASK, %ebp
-    cmp $CAPABILITY_CALLABLE, %ebp
-    jne system_call_saved_stack
-    find_object %r11, %rbp, %rdx, system_call_saved_stack    // the portal
+    look_up CAPABILITY_CALLABLE, CAPABILITY_CALLABLE_MASK    // the portal
     mov PORTAL_HANDLER(%rbp), %r11
     mov CONTEXT_FLAGS(%r11), %rdx           // flags, state and CPU at once: idle, here, nothing unusual?
     cmp CPU(CPU_IDLE_HANDLER), %rdx
@@ -121,7 +110,9 @@ stub_amd_end:
 2:  cmp $1, %eax                            // Reply
     jne 3f
     reply_path \leave, \reply_to_vcpu, 0
-3:  cmp $(MESSAGE_MAX_WORDS << TAG_WORDS_SHIFT | 1), %eax   // words in the buffer, and nothing else?
+3:  cmp $((1 << TAG_WORDS_SHIFT) - 1), %eax
+    jbe 5f
+    cmp $(MESSAGE_MAX_WORDS << TAG_WORDS_SHIFT | 1), %eax   // words in the buffer, and nothing else?
     ja system_call_common
     mov %eax, %ecx
     and $((1 << TAG_WORDS_SHIFT) - 1), %ecx
@@ -130,6 +121,12 @@ stub_amd_end:
     jnz system_call_common
     reply_path \leave, system_call_common, 1
 4:  call_path \leave, 1
+5:  cmp $CALL_SIGNAL, %eax
+    jne 6f
+    signal_path \leave
+6:  cmp $CALL_WAIT, %eax
+    jne system_call_common
+    wait_path \leave
 .endm
 
 .section .text.syscall_entry, "ax"
@@ -223,6 +220,14 @@ foreign_system_call:
     mov %rcx, %rdi
     xor %ebp, %ebp
     call foreign_system_call_of
+
+block_in_wait:
+    block_in_wait_path
+signal_preempts:                            // the thread in RCX, whose arguments are in its frame
+    xor %eax, %eax
+    mov %rax, (CONTEXT_FRAME + FRAME_RAX)(%rcx)
+    save_kept_registers
+    call leave_kernel
 
 // All but RCX, RSP and what the hardware saves into the frame of the context in RCX.
 save_registers:

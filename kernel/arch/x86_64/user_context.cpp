@@ -15,6 +15,8 @@
 
 namespace bulkhead::kernel {
 
+bool returns_by_sysexit = false;
+
 namespace {
 
 extern "C" {
@@ -83,23 +85,29 @@ void prepare_system_call_again(RegisterFrame& frame) {
     frame.rdx = frame.rsp;
 }
 
-void load_user_context(Cpu& cpu, Thread& thread) {
-    Domain& domain = thread.domain();
-    load_root_table(domain.space().root());
-    cpu.set_user_frame_end(reinterpret_cast<uint64_t>(&thread.frame() + 1));
-    load_ports(cpu, domain.io_permissions());
+[[noreturn, gnu::noinline]] static void switch_all(Cpu& cpu, Thread& thread) {
+    cpu.switched = thread.switched();
+    load_ports(cpu, thread.domain().io_permissions());
     load_bases(cpu, thread.fs_base(), thread.gs_base());
     fpu::prepare_for(thread.fpu());
+    return_to_user(thread.frame());
+}
+
+/// A driver and its clients take turns often: their ports are opened and closed by one store.
+void switch_more(Cpu& cpu, Thread& thread) {
+    if ((thread.switched() | cpu.switched) != Thread::SlowFlag::Ports) switch_all(cpu, thread);
+    const IoPermissions* permissions = thread.domain().io_permissions();
+    if (permissions == nullptr) {
+        cpu.task_state_segment->io_bitmap_offset = no_bitmap;
+    } else {
+        if (cpu.io_version != permissions->version() || cpu.task_register_cut) switch_all(cpu, thread);
+        cpu.task_state_segment->io_bitmap_offset = sizeof(x86::TaskStateSegment);
+    }
+    cpu.switched = thread.switched();
+    return_to_user(thread.frame());
 }
 
 PhysicalAddress loaded_root_table() { return Cpu::current().loaded_root; }
-
-void load_root_table(PhysicalAddress root) {
-    Cpu& cpu = Cpu::current();
-    if (cpu.loaded_root == root) return;
-    cpu.loaded_root = root;
-    write_cr3(root.value());
-}
 
 void flush_loaded_root_table() { write_cr3(Cpu::current().loaded_root.value()); }
 
@@ -107,7 +115,7 @@ void forget_domain(const Domain& domain) {
     const PhysicalAddress root = domain.space().root();
     cross_cpu::run_everywhere(
         [](void* dying) {
-            if (loaded_root_table() == *static_cast<const PhysicalAddress*>(dying)) load_root_table(kernel_root());
+            if (loaded_root_table() == *static_cast<const PhysicalAddress*>(dying)) load_root_table(Cpu::current(), kernel_root());
         },
         const_cast<PhysicalAddress*>(&root));
 }
@@ -129,6 +137,8 @@ void enable_system_calls(Cpu& cpu) {
     using State = ExecutionContext::State;
     cpu.idle_handler = ExecutionContext::plain_word(State::Idle, cpu.id);
     cpu.plain_caller = ExecutionContext::plain_word(State::InCall, cpu.id);
+    cpu.waiter = ExecutionContext::plain_word(State::Waiting, cpu.id);
+    returns_by_sysexit = intel_entry();
     if (intel_entry()) {
         write_msr(x86::Msr::SysenterCs, SELECTOR_KERNEL_CODE);
         write_msr(x86::Msr::SysenterEsp, cpu.kernel_stack_top);

@@ -10,13 +10,14 @@
 #include "abi/layout.hpp"
 #include "abi/register.hpp"
 #include "base/address.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/register_frame.hpp"
+#include "kernel/object/thread.hpp"
 
 namespace bulkhead::kernel {
 
 class Domain;
-class Thread;
-struct Cpu;
 
 /// A frame with which a thread starts in ring 3.
 void initialise_user_frame(UserFrame& frame, uint64_t entry, uint64_t stack, uint64_t kernel_stack_top);
@@ -24,12 +25,23 @@ void initialise_user_frame(UserFrame& frame, uint64_t entry, uint64_t stack, uin
 void prepare_return_from_stub(RegisterFrame& frame);
 /// Makes the frame of a system call one that makes the same call again.
 void prepare_system_call_again(RegisterFrame& frame);
-/// Makes the CPU ready to go on with a thread.
-void load_user_context(Cpu& cpu, Thread& thread);
+/// Loads the FPU registers, segment bases and ports of a thread, or takes away what is loaded; then goes on with it.
+[[noreturn]] void switch_more(Cpu& cpu, Thread& thread);
+inline void load_root_table(Cpu& cpu, PhysicalAddress root) {
+    if (cpu.loaded_root == root) return;
+    cpu.loaded_root = root;
+    write_cr3(root.value());
+}
+/// Goes on with a thread, the running one, in ring 3.
+[[noreturn]] inline void return_to_thread(Cpu& cpu, Thread& thread) {
+    load_root_table(cpu, thread.space_root());
+    cpu.set_user_frame_end(reinterpret_cast<uint64_t>(&thread.frame() + 1));
+    if ((thread.switched() | cpu.switched) != 0) [[unlikely]] switch_more(cpu, thread);
+    return_to_user(thread.frame());
+}
 
 /// The address space this CPU is in.
 PhysicalAddress loaded_root_table();
-void load_root_table(PhysicalAddress root);
 /// Forgets the translations of the address space this CPU is in, but the kernel's.
 void flush_loaded_root_table();
 /// No CPU has the domain's tables loaded when this returns. Under the configuration lock.
@@ -44,6 +56,9 @@ PhysicalAddress stub_page();
 void make_stub_page(const abi::SystemInformation& information);
 /// Sets the MSRs through which this CPU's programs enter the kernel, and the words that the hand-laid paths compare.
 void enable_system_calls(Cpu& cpu);
+
+/// Whether programs are returned to by SYSEXIT, or by SYSRET; constant after boot, for the entry code.
+extern "C" bool returns_by_sysexit;
 
 /// How this machine runs guests; None if it cannot.
 abi::Virtualization virtualization();

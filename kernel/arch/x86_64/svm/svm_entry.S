@@ -58,7 +58,7 @@ svm_run:
     mov VCPU_CONTROL_BLOCK(%rdi), %r8
     cmpl $SVM_EXIT_CPUID, VMCB_EXIT_CODE(%r8)
     jne 2f
-    save_kept_registers
+    save_rest_of_guest
     cmpl $0, VCPU_GROUPS_CPUID(%rdi)
     jne 5f
     test_exit 5f
@@ -116,11 +116,11 @@ svm_run:
     load_guest 7, rdi
     jmp svm_run
 
-4:  save_kept_registers
+4:  save_rest_of_guest
 5:  call svm_exit
-6:  save_kept_registers
+6:  save_rest_of_guest
     call svm_io_exit
-7:  save_kept_registers
+7:  save_rest_of_guest
     mov VCPU_CONTROL_BLOCK(%rdi), %rax
     mov VMCB_RAX(%rax), %rax
     save_guest 0, rax

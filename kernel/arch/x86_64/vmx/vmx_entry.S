@@ -63,7 +63,7 @@ vmx_exit_entry:                             // after an exit RFLAGS is 2
     read_field VMCS_EXIT_REASON, %rsi
     cmp $VMX_EXIT_CPUID, %rsi
     jne 2f
-    save_kept_registers
+    save_rest_of_guest
     save_cr2
     cmpl $0, VCPU_GROUPS_CPUID(%rdi)
     jne 5f
@@ -108,17 +108,17 @@ vmx_exit_entry:                             // after an exit RFLAGS is 2
     lea (VCPU_FRAME + GUEST_REGISTERS_SIZE)(%rsp), %rsp
     jmp vmx_exit_entry
 
-3:  save_kept_registers
+3:  save_rest_of_guest
     save_cr2
     call vmx_entry_failed
-4:  save_kept_registers
+4:  save_rest_of_guest
     save_cr2
 5:  call vmx_exit                           // RSI is the reason
-6:  save_kept_registers
+6:  save_rest_of_guest
     save_cr2
     mov %r8, %rsi                           // the qualification
     call vmx_io_exit
-7:  save_kept_registers
+7:  save_rest_of_guest
     save_cr2
     call leave_behind_doorbell
 
