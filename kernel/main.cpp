@@ -3,6 +3,7 @@
 // build the kernel's own tables, move to the CPU's own stack, start the other CPUs, start the root task.
 #include "hw/x86/acpi.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
+#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/debug/log.hpp"
 #include "kernel/memory/kernel_pages.hpp"
@@ -50,20 +51,18 @@ void read_acpi() {
     set_power_off(acpi.power_off);
 }
 
-template <std::size_t Capacity>
-void copy_largest(const BootRegions& from, StaticVector<Range, Capacity>& to) {
-    for (const Range& range : from) {
+void copy_largest(const BootRegions& from, StaticVector<Range, BootInformation::max_ranges>& to) {
+    for (const Range& range : from)
         if (!to.push_back(range)) return;
-    }
 }
 
 void set_up_memory() {
     StaticVector<Range, 16> controllers;
-    (void)controllers.push_back(*Range::create(acpi.local_apic.value(), page_size_bytes));
-    for (const IoApicDescription& io_apic : acpi.io_apics) {
-        (void)controllers.push_back(
-            *Range::create(io_apic.address.align_down(page_size_bytes).value(), page_size_bytes));
-    }
+    const auto add_page = [&](PhysicalAddress address) {
+        (void)controllers.push_back(*Range::create(address.align_down(page_size_bytes).value(), page_size_bytes));
+    };
+    add_page(acpi.local_apic);
+    for (const IoApicDescription& io_apic : acpi.io_apics) add_page(io_apic.address);
     const auto plan = plan_memory(multiboot, image_range(), {controllers.begin(), controllers.end()},
                                   cpu_features().physical_address_bits);
     if (!plan) refuse_machine("too little memory: the kernel needs 16 MiB in one piece below 4 GiB");

@@ -3,8 +3,7 @@
 
 #include <cstring>
 
-#include "abi/layout.hpp"
-#include "kernel/platform/byte_reader.hpp"
+#include "kernel/object/memory_object.hpp"
 
 namespace bulkhead::kernel {
 
@@ -32,43 +31,56 @@ constexpr uint16_t x86_64_machine = 62;
 constexpr uint32_t load_type = 1;
 constexpr uint32_t execute_flag = 1;
 constexpr uint32_t write_flag = 2;
+constexpr uint64_t maximum_segment_bytes = 4 << 20;  // an allocation of the kernel's pool
 
-const char* check(const ProgramHeader& header, size_t image_bytes) {
-    if (header.offset > image_bytes || header.file_bytes > image_bytes - header.offset) return "a segment lies outside the file";
+/// What is wrong with a segment of the program, or null once it is loaded.
+const char* load(Domain& root, Bytes image, const ProgramHeader& header) {
+    if (header.offset > image.size() || header.file_bytes > image.size() - header.offset)
+        return "a segment lies outside the file";
     if (header.memory_bytes < header.file_bytes) return "a segment is smaller in memory than in the file";
-    if (header.memory_bytes > RootProgram::maximum_bytes) return "a segment is larger than 4 MiB";
+    if (header.memory_bytes > maximum_segment_bytes) return "a segment is larger than 4 MiB";
     if (header.address < abi::program_base_address || header.address >= abi::user_address_limit - header.memory_bytes)
         return "a segment lies below the program base or above the user limit";
-    if ((header.flags & (execute_flag | write_flag)) == (execute_flag | write_flag))
-        return "a segment is both writable and executable";
+    const bool write = (header.flags & write_flag) != 0, execute = (header.flags & execute_flag) != 0;
+    if (write && execute) return "a segment is both writable and executable";
+    const Range pages = Range::between(align_down(header.address, page_size_bytes),
+                                       align_up(header.address + header.memory_bytes, page_size_bytes));
+    const auto content = map_root_pages(root, pages, {.write = write, .execute = execute, .user = true});
+    if (!content.ok()) return "two segments share a page, or there is no memory for one";
+    std::memcpy(content.value() + (header.address - pages.start()), image.data() + header.offset, header.file_bytes);
     return nullptr;
 }
 
 }  // namespace
 
-Result<RootProgram, const char*> RootProgram::parse(std::span<const std::byte> image) {
+abi::Result<std::byte*> map_root_pages(Domain& root, const Range& range, x86::PageAccess access) {
+    unsigned order = 0;
+    while ((page_size_bytes << order) < range.size()) ++order;
+    void* pages = TRY(root.heap().allocate_pages(order));
+    const Range physical = *Range::create(physical_of(pages).value(), range.size());
+    auto* memory = TRY(root.make<MemoryObject>(nullptr, physical, MemoryObject::Kind::Ram, false));
+    TRY(root.space().map(range, *memory, 0, access));
+    while (!LongOperation::step()) {
+    }
+    return static_cast<std::byte*>(pages);
+}
+
+Result<uint64_t, const char*> load_root_program(Domain& root, Bytes image) {
     const auto header = read_at<ElfHeader>(image, 0);
     if (!header) return "the file is shorter than an ELF header";
     if (std::memcmp(header->identification, expected_identification, sizeof expected_identification) != 0 ||
         header->type != executable_type || header->machine != x86_64_machine)
         return "it is not a static x86-64 ELF executable";
-    RootProgram program;
-    program.entry = header->entry;
+    unsigned loaded = 0;
     for (unsigned index = 0; index < header->program_header_count; ++index) {
         const auto segment = read_at<ProgramHeader>(image, header->program_headers + index * sizeof(ProgramHeader));
         if (!segment) return "the program headers lie outside the file";
         if (segment->type != load_type || segment->memory_bytes == 0) continue;
-        if (const char* problem = check(*segment, image.size()); problem != nullptr) return problem;
-        const bool added = program.segments.push_back({segment->address, segment->memory_bytes,
-                                                       image.subspan(segment->offset, segment->file_bytes),
-                                                       (segment->flags & write_flag) != 0,
-                                                       (segment->flags & execute_flag) != 0});
-        if (!added) return "it has more than 8 segments";
-        for (size_t i = 0; i + 1 < program.segments.size(); ++i)
-            if (program.segments[i].pages().overlaps(program.segments.back().pages())) return "two segments share a page";
+        if (const char* problem = load(root, image, *segment); problem != nullptr) return problem;
+        ++loaded;
     }
-    if (program.segments.empty()) return "it has no segment to load";
-    return program;
+    if (loaded == 0) return "it has no segment to load";
+    return header->entry;
 }
 
 }  // namespace bulkhead::kernel

@@ -4,9 +4,6 @@
 // All calls return a Status in RAX bits 0..7 and keep the registers that are not results.
 #pragma once
 
-#include <cstdint>
-#include <tuple>
-
 #include "abi/capability.hpp"
 #include "abi/register.hpp"
 
@@ -326,10 +323,10 @@ struct PostVirtualInterrupt {
 /// Makes a doorbell of a guest domain, which owns it: an OUT of exactly `size` bytes to `port` by any of its vCPUs, not
 /// by OUTS, signals what BindDoorbell bound to it, and the guest goes on behind the instruction without its monitor. The
 /// value written is not looked at. Every other access to these ports goes to the monitor as before. Until something is
-/// bound, rings are counted. Needs Create on the guest. WrongType if that is a native domain; Overlap if one of the ports belongs to another doorbell of
-/// this guest; Busy if it has 64 doorbells.
+/// bound, rings are counted. Needs Create on the guest. WrongType if that is a native domain; Overlap if one of the
+/// ports belongs to another doorbell of this guest; Busy if it has 64 doorbells.
 struct CreateDoorbell {
-    Object<Rdi> guest;               ///< guest domain
+    Object<Rdi> owner;               ///< guest domain
     Slot<Rsi> slot;                  ///< where the new capability goes
     Argument<uint16_t, R8> port;     ///< first port; with all it covers below 65536
     Argument<uint8_t, R8, 16> size;  ///< bytes: 1, 2 or 4
@@ -410,16 +407,12 @@ inline constexpr CallNumber number_of = []<typename... Calls>(std::tuple<Calls..
 
 /// The results of a call: its `Output`, or nothing.
 template <typename Call>
-struct OutputOf {
-    using Type = void;
-};
+struct OutputOf : std::type_identity<void> {};
 template <typename Call>
 requires requires { typename Call::Output; }
-struct OutputOf<Call> {
-    using Type = typename Call::Output;
-};
+struct OutputOf<Call> : std::type_identity<typename Call::Output> {};
 template <typename Call>
-using Output = typename OutputOf<Call>::Type;
+using Output = typename OutputOf<Call>::type;
 
 static_assert(
     []<typename... Calls>(std::tuple<Calls...>*) {

@@ -2,8 +2,6 @@
 // Selectors, object types and rights: what a capability says. See docs/design/capabilities.md.
 #pragma once
 
-#include <cstdint>
-
 #include "base/bit_field.hpp"
 
 namespace bulkhead::abi {
@@ -38,8 +36,7 @@ inline constexpr Rights all_rights = (1u << rights_width) - 1;
 
 /// Rights of every type.
 struct Right {
-    static constexpr Rights Destroy = 1 << 0;
-    static constexpr Rights Derive = 1 << 1;
+    static constexpr Rights Destroy = 1 << 0, Derive = 1 << 1;
 };
 struct DomainRight : Right {
     static constexpr Rights Create = 1 << 2;  ///< name it as owner of what is created or derived
@@ -60,14 +57,10 @@ struct PortalRight : Right {
     static constexpr Rights Call = 1 << 2;
 };
 struct NotificationRight : Right {
-    static constexpr Rights Signal = 1 << 2;
-    static constexpr Rights Wait = 1 << 3;
+    static constexpr Rights Signal = 1 << 2, Wait = 1 << 3;
 };
 struct MemoryRight : Right {
-    static constexpr Rights Read = 1 << 2;
-    static constexpr Rights Write = 1 << 3;
-    static constexpr Rights Execute = 1 << 4;
-    static constexpr Rights DeviceDma = 1 << 5;
+    static constexpr Rights Read = 1 << 2, Write = 1 << 3, Execute = 1 << 4, DeviceDma = 1 << 5;
 };
 struct VirtualInterruptRight : Right {
     static constexpr Rights Post = 1 << 2;

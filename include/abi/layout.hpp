@@ -2,8 +2,6 @@
 // Fixed places of a native address space, and what the kernel tells every program and the root task.
 #pragma once
 
-#include <cstdint>
-
 #include "abi/capability.hpp"
 
 namespace bulkhead::abi {

@@ -6,13 +6,9 @@
 // way in and the portal's badge when it arrives. Everything but RSP is lost in the caller across a call.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "abi/capability.hpp"
 #include "abi/register.hpp"
 #include "abi/status.hpp"
-#include "base/bit_field.hpp"
 
 namespace bulkhead::abi {
 

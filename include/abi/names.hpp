@@ -13,7 +13,7 @@ constexpr const char* name(Status status) {
         "ok",           "bad call",      "bad capability", "wrong type",    "missing right",
         "bad argument", "slot occupied", "out of memory",  "overlap",       "not mapped",
         "busy",         "timed out",     "aborted",        "wrong CPU",     "cycle",
-        "bad buffer",   "not supported", "bad vCPU state", "stale sequence"};
+        "bad buffer",   "not supported"};
     static_assert(sizeof(names) / sizeof(names[0]) == static_cast<unsigned>(Status::Count));
     return status < Status::Count ? names[static_cast<unsigned>(status)] : "unknown status";
 }

@@ -9,9 +9,7 @@
 
 #include <array>
 #include <cstddef>
-#include <cstdint>
 #include <tuple>
-#include <type_traits>
 
 #include "base/bit_field.hpp"
 
@@ -40,42 +38,28 @@ struct Argument : BitField<Shift, Width, T> {
     alignas(uint64_t) T value;  // so that the size of a struct of arguments tells how many there are
 };
 
+#define BULKHEAD_TIE_IF_COUNT_IS(number, ...) \
+    if constexpr (count == number) {           \
+        auto& [__VA_ARGS__] = call;            \
+        return std::tie(__VA_ARGS__);          \
+    }
 /// The members of a call or output struct, which are all arguments, as a tuple of references.
 template <typename Struct>
 constexpr auto arguments_of(Struct& call) {
     constexpr size_t count = std::is_empty_v<Struct> ? 0 : sizeof(Struct) / sizeof(uint64_t);
     static_assert(count <= 9);
-    if constexpr (count == 0) {
-        return std::tie();
-    } else if constexpr (count == 1) {
-        auto& [a] = call;
-        return std::tie(a);
-    } else if constexpr (count == 2) {
-        auto& [a, b] = call;
-        return std::tie(a, b);
-    } else if constexpr (count == 3) {
-        auto& [a, b, c] = call;
-        return std::tie(a, b, c);
-    } else if constexpr (count == 4) {
-        auto& [a, b, c, d] = call;
-        return std::tie(a, b, c, d);
-    } else if constexpr (count == 5) {
-        auto& [a, b, c, d, e] = call;
-        return std::tie(a, b, c, d, e);
-    } else if constexpr (count == 6) {
-        auto& [a, b, c, d, e, f] = call;
-        return std::tie(a, b, c, d, e, f);
-    } else if constexpr (count == 7) {
-        auto& [a, b, c, d, e, f, g] = call;
-        return std::tie(a, b, c, d, e, f, g);
-    } else if constexpr (count == 8) {
-        auto& [a, b, c, d, e, f, g, h] = call;
-        return std::tie(a, b, c, d, e, f, g, h);
-    } else {
-        auto& [a, b, c, d, e, f, g, h, i] = call;
-        return std::tie(a, b, c, d, e, f, g, h, i);
-    }
+    if constexpr (count == 0) return std::tie();
+    BULKHEAD_TIE_IF_COUNT_IS(1, a)
+    BULKHEAD_TIE_IF_COUNT_IS(2, a, b)
+    BULKHEAD_TIE_IF_COUNT_IS(3, a, b, c)
+    BULKHEAD_TIE_IF_COUNT_IS(4, a, b, c, d)
+    BULKHEAD_TIE_IF_COUNT_IS(5, a, b, c, d, e)
+    BULKHEAD_TIE_IF_COUNT_IS(6, a, b, c, d, e, f)
+    BULKHEAD_TIE_IF_COUNT_IS(7, a, b, c, d, e, f, g)
+    BULKHEAD_TIE_IF_COUNT_IS(8, a, b, c, d, e, f, g, h)
+    BULKHEAD_TIE_IF_COUNT_IS(9, a, b, c, d, e, f, g, h, i)
 }
+#undef BULKHEAD_TIE_IF_COUNT_IS
 
 /// Calls `visit` with each argument in turn.
 template <typename Struct, typename Visitor>

@@ -26,8 +26,6 @@ enum class Status : uint8_t {
     Cycle,          ///< the call chain would wait for itself, or is longer than the bound
     BadBuffer,      ///< the message does not fit, or an item could not be transferred
     NotSupported,   ///< this processor lacks what is needed
-    BadVcpuState,   ///< the processor refused the vCPU state
-    StaleSequence,  ///< the reply names an exit that is over
     Count
 };
 

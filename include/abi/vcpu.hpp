@@ -32,7 +32,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 
 #include "base/bit_field.hpp"
 
@@ -188,7 +187,6 @@ struct VcpuStatePage {
 static_assert(sizeof(VcpuStatePage) <= 4096);
 
 /// Offsets inside the state memory.
-inline constexpr uint64_t vcpu_state_page_offset = 0;
 inline constexpr uint64_t virtual_apic_page_offset = 4096;
 inline constexpr uint64_t vcpu_state_memory_bytes = 8192;
 

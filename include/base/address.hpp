@@ -11,6 +11,12 @@ namespace bulkhead {
 inline constexpr uint64_t page_size_bytes = 4096;
 inline constexpr unsigned page_shift = 12;
 
+// For an `alignment` that is a power of two.
+constexpr bool is_aligned(uint64_t value, uint64_t alignment) { return (value & (alignment - 1)) == 0; }
+constexpr uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }
+constexpr uint64_t align_down(uint64_t value, uint64_t alignment) { return value & ~(alignment - 1); }
+constexpr bool is_power_of_two(uint64_t value) { return value != 0 && (value & (value - 1)) == 0; }
+
 /// An address in the space named by `Space`. Arithmetic wraps like the hardware's; check ranges with `Range`.
 template <typename Space>
 class Address {
@@ -27,12 +33,9 @@ class Address {
         value_ += bytes;
         return *this;
     }
-    /// Whether the address is a multiple of `alignment`, a power of two.
-    constexpr bool aligned(uint64_t alignment) const { return (value_ & (alignment - 1)) == 0; }
-    constexpr Address align_down(uint64_t alignment) const { return Address{value_ & ~(alignment - 1)}; }
-    constexpr Address align_up(uint64_t alignment) const {
-        return Address{(value_ + alignment - 1) & ~(alignment - 1)};
-    }
+    constexpr bool aligned(uint64_t alignment) const { return is_aligned(value_, alignment); }
+    constexpr Address align_down(uint64_t alignment) const { return Address{bulkhead::align_down(value_, alignment)}; }
+    constexpr Address align_up(uint64_t alignment) const { return Address{bulkhead::align_up(value_, alignment)}; }
     constexpr uint64_t page_offset() const { return value_ & (page_size_bytes - 1); }
 
   private:
@@ -41,14 +44,7 @@ class Address {
 
 /// Host-physical, as the processor drives it.
 using PhysicalAddress = Address<struct PhysicalSpace>;
-/// Host-virtual, in whatever host address space the context names.
-using VirtualAddress = Address<struct VirtualSpace>;
 /// What a guest believes to be physical.
 using GuestPhysicalAddress = Address<struct GuestPhysicalSpace>;
-
-constexpr bool is_aligned(uint64_t value, uint64_t alignment) { return (value & (alignment - 1)) == 0; }
-constexpr uint64_t align_up(uint64_t value, uint64_t alignment) { return (value + alignment - 1) & ~(alignment - 1); }
-constexpr uint64_t align_down(uint64_t value, uint64_t alignment) { return value & ~(alignment - 1); }
-constexpr bool is_power_of_two(uint64_t value) { return value != 0 && (value & (value - 1)) == 0; }
 
 }  // namespace bulkhead

@@ -5,8 +5,6 @@
 #pragma once
 
 #include <concepts>
-#include <cstddef>
-#include <cstdint>
 #include <initializer_list>
 #include <string_view>
 #include <type_traits>
@@ -37,43 +35,33 @@ class Sink {
     ~Sink() = default;
 };
 
-/// A value on its way into text.
+/// A value on its way into text: what stands before the number, or all of it, and the number.
 struct FormatArgument {
-    enum class Kind : uint8_t { Unsigned, Signed, Hexadecimal, Character, Text };
+    std::string_view text{};
+    uint64_t value = 0;
+    unsigned base = 0;  // of the number; 0: there is none
 
-    Kind kind;
-    uint64_t value;
-    std::string_view text;
-
-    constexpr FormatArgument(bool v) : kind{Kind::Text}, value{0}, text{v ? "yes" : "no"} {}
-    constexpr FormatArgument(char v) : kind{Kind::Character}, value{static_cast<unsigned char>(v)} {}
+    constexpr FormatArgument(bool v) : text{v ? "yes" : "no"} {}
+    constexpr FormatArgument(const char& v) : text{&v, 1} {}
+    constexpr FormatArgument(std::string_view v) : text{v} {}
+    constexpr FormatArgument(const char* v) : text{v} {}
     template <std::unsigned_integral T>
-    constexpr FormatArgument(T v) : kind{Kind::Unsigned}, value{v} {}
+    constexpr FormatArgument(T v) : value{v}, base{10} {}
     template <std::signed_integral T>
-    constexpr FormatArgument(T v) : kind{Kind::Signed}, value{static_cast<uint64_t>(int64_t{v})} {}
+    constexpr FormatArgument(T v)
+        : text{v < 0 ? "-" : ""}, value{v < 0 ? -static_cast<uint64_t>(v) : static_cast<uint64_t>(v)}, base{10} {}
     template <typename T>
     requires std::is_enum_v<T>
     constexpr FormatArgument(T v) : FormatArgument{readable(v)} {}
     template <typename Space>
-    constexpr FormatArgument(Address<Space> v) : kind{Kind::Hexadecimal}, value{v.value()} {}
-    constexpr FormatArgument(std::string_view v) : kind{Kind::Text}, value{0}, text{v} {}
-    constexpr FormatArgument(const char* v) : FormatArgument{std::string_view{v}} {}
-    FormatArgument(const void* v) : kind{Kind::Hexadecimal}, value{reinterpret_cast<uint64_t>(v)} {}
+    constexpr FormatArgument(Address<Space> v) : text{"0x"}, value{v.value()}, base{16} {}
+    FormatArgument(const void* v) : FormatArgument{PhysicalAddress{reinterpret_cast<uint64_t>(v)}} {}
 
     void put(Sink& sink, bool hexadecimal) const {
-        if (kind == Kind::Text) {
-            sink.put_text(text);
-        } else if (hexadecimal || kind == Kind::Hexadecimal) {
-            sink.put_text("0x");
-            sink.put_number(value, 16);
-        } else if (kind == Kind::Character) {
-            sink.put(static_cast<char>(value));
-        } else if (kind == Kind::Signed && static_cast<int64_t>(value) < 0) {
-            sink.put('-');
-            sink.put_number(~value + 1, 10);
-        } else {
-            sink.put_number(value, 10);
-        }
+        sink.put_text(text);
+        if (base == 0) return;
+        if (hexadecimal && base == 10) sink.put_text("0x");
+        sink.put_number(value, hexadecimal ? 16 : base);
     }
 
   private:

@@ -34,11 +34,13 @@ class IntrusiveList {
 
     bool empty() const { return head_.next_ == &head_; }
     T* front() const { return head_.next_->owner_; }
-    T* back() const { return head_.previous_->owner_; }
     void push_back(T& element) { insert(element, *head_.previous_, head_); }
     void push_front(T& element) { insert(element, head_, *head_.next_); }
-    /// Inserts `element` right before `position`, which must be in this list.
-    void insert_before(T& position, T& element) { insert(element, *(position.*Hook).previous_, position.*Hook); }
+    /// Inserts `element` right before `position`, which must be in this list; null is the end.
+    void insert_before(T* position, T& element) {
+        ListHook<T>& after = position != nullptr ? position->*Hook : head_;
+        insert(element, *after.previous_, after);
+    }
     /// Unlinks `element`, which must be in this list.
     static void remove(T& element) {
         ListHook<T>& hook = element.*Hook;
@@ -59,7 +61,6 @@ class IntrusiveList {
       public:
         explicit Iterator(const ListHook<T>* hook) : hook_{hook} {}
         T& operator*() const { return *hook_->owner_; }
-        T* operator->() const { return hook_->owner_; }
         Iterator& operator++() {
             hook_ = hook_->next_;
             return *this;
@@ -68,7 +69,6 @@ class IntrusiveList {
 
       private:
         const ListHook<T>* hook_;
-        friend class IntrusiveList;
     };
     Iterator begin() const { return Iterator{head_.next_}; }
     Iterator end() const { return Iterator{&head_}; }
@@ -83,7 +83,7 @@ class IntrusiveList {
         after.previous_ = &hook;
     }
 
-    ListHook<T> head_;  // its owner is null, which front(), back() and next() return at the ends
+    ListHook<T> head_;  // its owner is null, which front() and next() return at the ends
 };
 
 }  // namespace bulkhead

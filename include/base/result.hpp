@@ -3,7 +3,7 @@
 // Freestanding; no exceptions. Not thread-safe beyond what T is.
 #pragma once
 
-#include <new>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -22,67 +22,33 @@ Failure(E) -> Failure<E>;
 
 template <typename T, typename E>
 class [[nodiscard]] Result {
-  public:
-    constexpr Result(T value) : ok_{true}, value_{std::move(value)} {}
-    constexpr Result(E error) : ok_{false}, error_{error} {}
-    constexpr Result(Failure<E> failure) : ok_{false}, error_{failure.error} {}
-    constexpr Result(const Result& other) : ok_{other.ok_} { take(other); }
-    constexpr Result(Result&& other) noexcept : ok_{other.ok_} { take(std::move(other)); }
-    Result& operator=(const Result&) = delete;
-    constexpr ~Result() requires(std::is_trivially_destructible_v<T>) = default;
-    constexpr ~Result() {
-        if (ok_) value_.~T();
-    }
+    static constexpr bool is_void = std::is_void_v<T>;
+    using Value = std::conditional_t<is_void, bool, T>;
 
-    constexpr explicit operator bool() const { return ok_; }
-    constexpr bool ok() const { return ok_; }
+  public:
+    constexpr Result() requires is_void : value_{true}, error_{} {}
+    constexpr Result(Value value) requires(!is_void) : value_{std::move(value)} {}
+    constexpr Result(E error) : error_{error} {}
+    constexpr Result(Failure<E> failure) : error_{failure.error} {}
+
+    constexpr explicit operator bool() const { return ok(); }
+    constexpr bool ok() const { return static_cast<bool>(value_); }
     constexpr E error() const { return error_; }
-    constexpr T& value() & { return value_; }
-    constexpr const T& value() const& { return value_; }
-    constexpr T&& value() && { return std::move(value_); }
-    constexpr T value_or(T other) const { return ok_ ? value_ : other; }
+    constexpr Value& value() & { return *value_; }
+    constexpr const Value& value() const& { return *value_; }
+    constexpr Value&& value() && { return std::move(*value_); }
+    constexpr void value() && requires is_void {}
+    constexpr Value value_or(Value other) const { return value_.value_or(std::move(other)); }
 
     /// The value, where failure would be a bug; `why` says why it cannot fail.
     constexpr T unwrap(const char* why, const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) && {
-        if (!ok_) assertion_failed(why, file, line);
-        return std::move(value_);
+        if (!ok()) assertion_failed(why, file, line);
+        return std::move(*this).value();
     }
 
   private:
-    template <typename Other>
-    constexpr void take(Other&& other) {
-        if (ok_) {
-            new (&value_) T(std::forward<Other>(other).value_);
-        } else {
-            new (&error_) E(other.error_);
-        }
-    }
-
-    bool ok_;
-    union {
-        T value_;
-        E error_;
-    };
-};
-
-template <typename E>
-class [[nodiscard]] Result<void, E> {
-  public:
-    constexpr Result() : ok_{true}, error_{} {}
-    constexpr Result(E error) : ok_{false}, error_{error} {}
-    constexpr Result(Failure<E> failure) : ok_{false}, error_{failure.error} {}
-
-    constexpr explicit operator bool() const { return ok_; }
-    constexpr bool ok() const { return ok_; }
-    constexpr E error() const { return error_; }
-    constexpr void value() const {}
-    constexpr void unwrap(const char* why, const char* file = __builtin_FILE(), unsigned line = __builtin_LINE()) && {
-        if (!ok_) assertion_failed(why, file, line);
-    }
-
-  private:
-    bool ok_;
-    E error_;
+    std::conditional_t<is_void, bool, std::optional<Value>> value_{};  // of `void`: whether it is there
+    E error_;                                                          // if there is no value; `E{}` beside `void`
 };
 
 }  // namespace bulkhead

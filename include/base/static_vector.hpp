@@ -3,9 +3,7 @@
 #pragma once
 
 #include <cstddef>
-#include <new>
 #include <type_traits>
-#include <utility>
 
 namespace bulkhead {
 
@@ -15,7 +13,6 @@ class StaticVector {
 
   public:
     constexpr std::size_t size() const { return size_; }
-    static constexpr std::size_t capacity() { return Capacity; }
     constexpr bool empty() const { return size_ == 0; }
     constexpr bool full() const { return size_ == Capacity; }
     constexpr void clear() { size_ = 0; }
@@ -26,6 +23,18 @@ class StaticVector {
         return true;
     }
     constexpr void pop_back() { --size_; }
+    constexpr bool contains(const T& value) const {
+        for (const T& item : *this)
+            if (item == value) return true;
+        return false;
+    }
+    /// Takes an element out; the last one takes its place.
+    constexpr void remove_at(std::size_t index) { items_[index] = items_[--size_]; }
+    /// Takes out what equals `value`.
+    constexpr void remove(const T& value) {
+        for (std::size_t i = size_; i-- > 0;)
+            if (items_[i] == value) remove_at(i);
+    }
     constexpr T& operator[](std::size_t index) { return items_[index]; }
     constexpr const T& operator[](std::size_t index) const { return items_[index]; }
     constexpr T& back() { return items_[size_ - 1]; }

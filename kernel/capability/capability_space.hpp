@@ -4,7 +4,6 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 
 #include "abi/capability.hpp"
 #include "abi/status.hpp"

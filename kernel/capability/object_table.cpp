@@ -11,34 +11,23 @@ namespace bulkhead::kernel {
 
 std::atomic<uint64_t>* object_table_entries;
 
-namespace {
-constexpr unsigned location_shift = 6;
-constexpr unsigned largest_order = 10;
-constexpr uint64_t pool_bytes_per_entry = 512;
-
 using Generation = ObjectTable::Generation;
 
-void set_entry(uint32_t index, uint64_t generation, uint64_t location) {
+static void set_entry(uint32_t index, uint64_t generation, uint64_t location) {
     object_table_entries[index].store(Generation::make(generation) | ObjectTable::Location::make(location),
                                       std::memory_order_release);
 }
-}  // namespace
-
-uint32_t ObjectTable::first_free_;
 
 void ObjectTable::initialise() {
-    uint64_t wanted = kernel_pages_free() * page_size_bytes / pool_bytes_per_entry * sizeof(uint64_t);
+    constexpr uint64_t pool_bytes_per_entry = 512;
+    const uint64_t wanted = kernel_pages_free() * page_size_bytes / pool_bytes_per_entry * sizeof(uint64_t);
     unsigned order = 0;
-    while (order < largest_order && (page_size_bytes << (order + 1)) <= wanted) ++order;
+    while (order < PageAllocator::max_order && (page_size_bytes << (order + 1)) <= wanted) ++order;
     const std::optional<PhysicalAddress> pages = allocate_pages(order);
     ASSERT(pages.has_value());  // the pool is at least 16 MiB at boot
-    object_table_entries = new (direct_map(*pages)) std::atomic<uint64_t>[
-        (page_size_bytes << order) / sizeof(uint64_t)];
     const auto capacity = static_cast<uint32_t>((page_size_bytes << order) / sizeof(uint64_t));
-    for (uint32_t index = 1; index < capacity; ++index) {
-        uint32_t next = index + 1 < capacity ? index + 1 : 0;
-        set_entry(index, 1, next);
-    }
+    object_table_entries = new (direct_map(*pages)) std::atomic<uint64_t>[capacity];
+    for (uint32_t index = 1; index < capacity; ++index) set_entry(index, 1, index + 1 < capacity ? index + 1 : 0);
     set_entry(0, Generation::value_mask, 0);  // matches no capability
     first_free_ = 1;
 }
@@ -57,14 +46,10 @@ abi::Result<uint64_t> ObjectTable::insert(Object& object) {
 }
 
 void ObjectTable::remove(Object& object) {
-    uint32_t index = object.table_index_;
-    uint64_t next_generation = Generation::read(object_table_entries[index].load(std::memory_order_relaxed)) + 1;
-    if (next_generation == Generation::value_mask) {
-        set_entry(index, next_generation, 0);  // used up: retired for ever, so that no capability revives
-        return;
-    }
+    const uint32_t index = object.table_index_;
+    const uint64_t next_generation = Generation::read(object_table_entries[index].load(std::memory_order_relaxed)) + 1;
     set_entry(index, next_generation, first_free_);
-    first_free_ = index;
+    if (next_generation != Generation::value_mask) first_free_ = index;  // else used up, so that no capability revives
 }
 
 }  // namespace bulkhead::kernel

@@ -4,16 +4,13 @@
 // (architecture.md section 2). The table is never used for anything else and never moves.
 //
 // Concurrency: `find` from any CPU at any time. `insert` and `remove` under the configuration lock. What `find`
-// returned stays allocated until the CPU leaves the kernel (kernel/object/graveyard.hpp).
+// returned stays allocated until the CPU leaves the kernel (kernel/object/graveyard.cpp).
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 
 #include "abi/capability.hpp"
 #include "abi/status.hpp"
-#include "base/address.hpp"
-#include "base/bit_field.hpp"
 
 namespace bulkhead::kernel {
 
@@ -37,7 +34,7 @@ class ObjectTable {
         uint32_t index = abi::CapabilityWord::Index::read(word);
         uint64_t entry = object_table_entries[index].load(std::memory_order_acquire);
         if (Generation::read(entry) != abi::CapabilityWord::Generation::read(word)) return nullptr;
-        return object_of(entry);
+        return reinterpret_cast<Object*>(static_cast<int64_t>(entry << 22) >> 16);
     }
 
     /// An entry: the generation, and bits 6..47 of the object's address, whose upper bits repeat bit 47; in a free entry
@@ -46,11 +43,9 @@ class ObjectTable {
     using Generation = BitField<42, 22>;
 
   private:
-    static Object* object_of(uint64_t entry) {
-        return reinterpret_cast<Object*>(static_cast<int64_t>(entry << 22) >> 16);
-    }
+    static constexpr unsigned location_shift = 6;
 
-    static uint32_t first_free_;
+    static inline uint32_t first_free_ = 0;
 };
 
 }  // namespace bulkhead::kernel

@@ -3,8 +3,6 @@
 // `log` writes one line under the log's lock, from any CPU; the panic screen uses `log_unlocked`.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
 #include <span>
 
 #include "base/format.hpp"

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/debug/panic.hpp"
 
-#include <atomic>
-
 #include "base/result.hpp"
-#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/debug/log.hpp"
 #include "kernel/platform/debug_uart.hpp"
@@ -22,7 +19,7 @@ constexpr uint32_t nobody = UINT32_MAX;
 constinit std::atomic<uint32_t> panicking_cpu{nobody};
 
 /// Enters the panic screen. If another CPU is in it, this one stops; if this one is, the screen itself is broken.
-void enter_panic() {
+void enter_panic(const char* message) {
     uint32_t first = nobody;
     if (!panicking_cpu.compare_exchange_strong(first, Cpu::current().id)) {
         if (first == Cpu::current().id) system_halt(status_panic);
@@ -30,6 +27,8 @@ void enter_panic() {
     }
     LocalApic::send_non_maskable_to_others();
     DebugUart::set_enabled(true);
+    log_unlocked("");
+    log_unlocked("bulkhead: KERNEL PANIC on CPU {}: {}", Cpu::current().id, message);
 }
 
 /// Follows the frame pointers as long as they stay on this CPU's stacks and go up.
@@ -38,19 +37,13 @@ void print_backtrace(uint64_t instruction, uint64_t frame_pointer) {
     log_unlocked("backtrace:");
     log_unlocked("#0 {x}", instruction);
     for (unsigned depth = 1; depth < max_backtrace_frames; ++depth) {
-        const bool on_stack = is_aligned(frame_pointer, 16) && CpuBlock::is_stack(frame_pointer - block);
-        if (!on_stack) return;
+        if (!is_aligned(frame_pointer, 16) || !CpuBlock::is_stack(frame_pointer - block)) return;
         const auto* frame = reinterpret_cast<const uint64_t*>(frame_pointer);
         if (frame[1] < image_base) return;
         log_unlocked("#{} {x}", depth, frame[1]);
         if (frame[0] <= frame_pointer) return;
         frame_pointer = frame[0];
     }
-}
-
-void print_heading(const char* message) {
-    log_unlocked("");
-    log_unlocked("bulkhead: KERNEL PANIC on CPU {}: {}", Cpu::current().id, message);
 }
 
 void print_registers(const RegisterFrame& r) {
@@ -70,16 +63,14 @@ void stop_if_panicking() {
 }
 
 void panic(const char* message) {
-    enter_panic();
-    print_heading(message);
+    enter_panic(message);
     print_backtrace(reinterpret_cast<uint64_t>(__builtin_return_address(0)),
                     *static_cast<const uint64_t*>(__builtin_frame_address(0)));
     system_halt(status_panic);
 }
 
 void panic_with_frame(const char* message, const RegisterFrame& frame) {
-    enter_panic();
-    print_heading(message);
+    enter_panic(message);
     print_registers(frame);
     print_backtrace(frame.rip, frame.from_user() ? 0 : frame.rbp);
     system_halt(status_panic);

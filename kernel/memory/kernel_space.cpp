@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/memory/kernel_space.hpp"
 
-#include "base/result.hpp"
-#include "kernel/arch/x86_64/features.hpp"
+#include <climits>
+
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/spin_lock.hpp"
 #include "kernel/memory/kernel_pages.hpp"
@@ -11,7 +11,6 @@
 namespace bulkhead::kernel {
 namespace {
 
-using x86::CacheMode;
 using x86::HostPageFormat;
 using x86::PageAccess;
 
@@ -30,26 +29,27 @@ struct KernelTableSource {
 struct KernelSpace {
     PhysicalAddress root;
     uint64_t next_device_page = device_region_base;
+    KernelTableSource source;
 
-    HostPageTable table() const { return {root, host_page_format(), DirectMapMemory{}}; }
+    auto table() { return PageTable{root, page_format<HostPageFormat>(), DirectMapMemory{}, source}; }
 
     [[nodiscard]] bool map(uint64_t virtual_address, PhysicalAddress physical, uint64_t size, PageAccess access) {
-        KernelTableSource source;
-        for (uint64_t done = 0; done < size;) {
-            const auto progress = table().map(virtual_address + done, physical + done, size - done, access, source);
-            done += progress.bytes;
-            if (progress.exhausted) return false;
-        }
-        return true;
+        return !table().map(virtual_address, physical, size, access, UINT_MAX).exhausted;
     }
 };
 
 constinit SpinLocked<KernelSpace> space;
 
+constexpr const char* too_little_memory = "too little memory for the kernel's page tables";
+
+PhysicalAddress make_table_at_boot() {
+    const auto table = allocate_cleared_page();
+    if (!table) refuse_machine(too_little_memory);
+    return *table;
+}
+
 void map_at_boot(uint64_t virtual_address, PhysicalAddress physical, uint64_t size, PageAccess access) {
-    if (!space.unlocked().map(virtual_address, physical, size, access)) {
-        refuse_machine("too little memory for the kernel's page tables");
-    }
+    if (!space.unlocked().map(virtual_address, physical, size, access)) refuse_machine(too_little_memory);
 }
 
 /// Text is executable, not writable; data is writable, not executable; constants are neither.
@@ -65,22 +65,13 @@ void map_image() {
 
 /// Gives the regions that grow later their entry in the root table now, before roots are copied.
 void fill_root_entries() {
-    const DirectMapMemory memory;
     for (const uint64_t base : {cpu_region_base, task_state_region_base, device_region_base}) {
-        const unsigned index = (base >> 39) % root_entries;
-        const auto table = allocate_cleared_page();
-        if (!table) refuse_machine("too little memory for the kernel's page tables");
-        memory.write(space.unlocked().root + index * sizeof(uint64_t), HostPageFormat::make_table(*table));
+        const PhysicalAddress entry = kernel_root() + (base >> 39) % root_entries * sizeof(uint64_t);
+        DirectMapMemory{}.write(entry, HostPageFormat::make_table(make_table_at_boot()));
     }
 }
 
 }  // namespace
-
-x86::HostPageFormat host_page_format() {
-    x86::HostPageFormat format;
-    format.largest_page_level = cpu_features().pages_1g ? 2 : 1;
-    return format;
-}
 
 Range image_range() {
     const auto start = reinterpret_cast<uint64_t>(image_physical_start);
@@ -88,16 +79,14 @@ Range image_range() {
 }
 
 void build_kernel_space(std::span<const Range> ram) {
-    const auto root = allocate_cleared_page();
-    if (!root) refuse_machine("too little memory for the kernel's page tables");
-    space.unlocked().root = *root;
+    space.unlocked().root = make_table_at_boot();
     map_image();
     for (const Range& range : ram) {
         const PhysicalAddress start{range.start()};
         map_at_boot(direct_map_base + range.start(), start, range.size(), {.write = true, .global = true});
     }
     fill_root_entries();
-    write_cr3(root->value());
+    write_cr3(kernel_root().value());
 }
 
 PhysicalAddress kernel_root() { return space.unlocked().root; }
@@ -115,7 +104,7 @@ volatile void* map_device(PhysicalAddress address, uint64_t size) {
     const uint64_t bytes = (address + size).align_up(page_size_bytes) - start;
     const auto guard = space.lock();
     const uint64_t at = guard->next_device_page;
-    const PageAccess access{.write = true, .global = true, .cache = CacheMode::Uncached};
+    const PageAccess access{.write = true, .global = true, .cache = x86::CacheMode::Uncached};
     if (!guard->map(at, start, bytes, access)) return nullptr;
     guard->next_device_page += bytes + page_size_bytes;
     return reinterpret_cast<volatile void*>(at + address.page_offset());
@@ -140,11 +129,9 @@ void map_trampoline() {
 }
 
 void unmap_trampoline() {
-    KernelTableSource source;
     const auto guard = space.lock();
     // The tables behind it are freed at once: the CPUs that used them flush before they do anything else.
-    HostPageTable low_half{guard->root, host_page_format(), DirectMapMemory{}};
-    (void)low_half.unmap(AP_TRAMPOLINE, page_size_bytes, source);  // one page: one step
+    (void)guard->table().unmap(AP_TRAMPOLINE, page_size_bytes);  // one page: one step
     write_cr3(guard->root.value());
 }
 

@@ -7,8 +7,8 @@
 #include <atomic>
 #include <span>
 
-#include "base/address.hpp"
 #include "base/range.hpp"
+#include "kernel/arch/x86_64/features.hpp"
 #include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/memory/page_table.hpp"
 
@@ -24,10 +24,13 @@ struct DirectMapMemory {
     }
 };
 
-using HostPageTable = PageTable<x86::HostPageFormat, DirectMapMemory>;
-
-/// The page sizes this CPU's host tables may use.
-x86::HostPageFormat host_page_format();
+/// A page-table format with the page sizes this CPU's tables may use.
+template <typename Format>
+Format page_format() {
+    Format format;
+    format.largest_page_level = cpu_features().pages_1g ? 2 : 1;
+    return format;
+}
 
 /// Builds the kernel's tables and loads them on this CPU. `ram` are the ranges of whole pages the direct
 /// map shall show, none twice.

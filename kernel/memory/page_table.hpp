@@ -14,10 +14,7 @@
 
 #include <algorithm>
 #include <concepts>
-#include <cstdint>
-#include <optional>
 
-#include "base/address.hpp"
 #include "base/result.hpp"
 #include "hw/x86/page_table_entry.hpp"
 
@@ -45,25 +42,25 @@ struct PageTableProgress {
     bool exhausted = false;  // stopped because the source gave no page
 };
 
-template <typename Format, PageTableMemory Memory>
+template <typename Format, PageTableMemory Memory, PageTableSource Source>
 class PageTable {
   public:
     /// Entries that one call may write or skip before it returns.
     static constexpr unsigned default_budget = 256;
 
-    PageTable(PhysicalAddress root, Format format, Memory memory) : root_{root}, format_{format}, memory_{memory} {}
+    PageTable(PhysicalAddress root, Format format, Memory memory, Source& source)
+        : root_{root}, format_{format}, memory_{memory}, source_{source} {}
 
     /// Maps [virtual, +size), where nothing is mapped, to [physical, +size), all multiples of 4 KiB, by the largest
     /// pages that fit.
-    template <PageTableSource Source>
     [[nodiscard]] PageTableProgress map(uint64_t virtual_address, PhysicalAddress physical, uint64_t size,
-                                        x86::PageAccess access, Source& source, unsigned budget = default_budget) {
+                                        x86::PageAccess access, unsigned budget = default_budget) {
         PageTableProgress progress;
         while (progress.bytes < size && budget > 0) {
             const uint64_t at = virtual_address + progress.bytes;
             const unsigned level = best_level(at | (physical + progress.bytes).value(), size - progress.bytes);
             const uint64_t bytes = Format::bytes_at(level);
-            const std::optional<PhysicalAddress> table = table_for(at, level, source);
+            const std::optional<PhysicalAddress> table = table_for(at, level);
             if (!table) {
                 progress.exhausted = true;
                 break;
@@ -80,11 +77,9 @@ class PageTable {
     }
 
     /// Removes what is mapped in [virtual, +size), which ends at borders of pages.
-    template <PageTableSource Source>
-    [[nodiscard]] PageTableProgress unmap(uint64_t virtual_address, uint64_t size, Source& source,
-                                          unsigned budget = default_budget) {
+    [[nodiscard]] PageTableProgress unmap(uint64_t virtual_address, uint64_t size, unsigned budget = default_budget) {
         Removal removal{virtual_address, virtual_address + size, budget};
-        remove_in(root_, Format::levels - 1, removal, source);
+        remove_in(root_, Format::levels - 1, removal);
         return {.bytes = removal.position - virtual_address};
     }
 
@@ -99,9 +94,7 @@ class PageTable {
         return (address >> (page_shift + Format::index_bits * level)) & (Format::entries - 1);
     }
     static PhysicalAddress entry_at(PhysicalAddress table, unsigned index) { return table + index * sizeof(uint64_t); }
-    static PhysicalAddress entry_address(PhysicalAddress table, uint64_t address, unsigned level) {
-        return entry_at(table, index_of(address, level));
-    }
+
     /// The level of the largest page at an address, virtual and physical in one word, that is not larger than `size`.
     unsigned best_level(uint64_t address, uint64_t size) const {
         unsigned level = format_.largest_page_level;
@@ -111,12 +104,11 @@ class PageTable {
 
     /// The table of level `target` on the way to an address. Those that are missing are made: the chain of them is
     /// complete before one write links it, and when the source gives out, nothing has changed.
-    template <PageTableSource Source>
-    std::optional<PhysicalAddress> table_for(uint64_t address, unsigned target, Source& source) {
+    std::optional<PhysicalAddress> table_for(uint64_t address, unsigned target) {
         PhysicalAddress table = root_;
         unsigned level = Format::levels - 1;
         for (; level > target; --level) {
-            const uint64_t entry = memory_.read(entry_address(table, address, level));
+            const uint64_t entry = memory_.read(entry_at(table, index_of(address, level)));
             if (!Format::present(entry)) break;
             ASSERT(!Format::leaf(entry, level));
             table = Format::table_address(entry);
@@ -124,22 +116,21 @@ class PageTable {
         if (level == target) return table;
         PhysicalAddress chain[Format::levels];  // by level
         for (unsigned below = target; below < level; ++below) {
-            const std::optional<PhysicalAddress> page = source.allocate();
+            const std::optional<PhysicalAddress> page = source_.allocate();
             if (!page) {
-                while (below > target) source.release(chain[--below]);
+                while (below > target) source_.release(chain[--below]);
                 return std::nullopt;
             }
             chain[below] = *page;
             if (below > target)
-                memory_.write(entry_address(*page, address, below), Format::make_table(chain[below - 1]));
+                memory_.write(entry_at(*page, index_of(address, below)), Format::make_table(chain[below - 1]));
         }
-        memory_.write(entry_address(table, address, level), Format::make_table(chain[level - 1]));
+        memory_.write(entry_at(table, index_of(address, level)), Format::make_table(chain[level - 1]));
         return chain[target];
     }
 
     /// Removes what of the range lies in this table, and the tables below that become empty.
-    template <PageTableSource Source>
-    void remove_in(PhysicalAddress table, unsigned level, Removal& removal, Source& source) {
+    void remove_in(PhysicalAddress table, unsigned level, Removal& removal) {
         const uint64_t bytes = Format::bytes_at(level);
         unsigned index = index_of(removal.position, level);
         for (; index < Format::entries && removal.position != removal.end && removal.budget > 0; ++index) {
@@ -148,10 +139,10 @@ class PageTable {
             --removal.budget;
             if (Format::present(entry) && !Format::leaf(entry, level)) {
                 const PhysicalAddress child = Format::table_address(entry);
-                remove_in(child, level - 1, removal, source);
+                remove_in(child, level - 1, removal);
                 if (!all_empty(child)) continue;
                 memory_.write(at, 0);
-                source.retire(child);
+                source_.retire(child);
                 continue;
             }
             const uint64_t to_next_entry = bytes - (removal.position & (bytes - 1));
@@ -165,15 +156,15 @@ class PageTable {
     }
 
     bool all_empty(PhysicalAddress table) {
-        for (unsigned i = 0; i < Format::entries; ++i) {
+        for (unsigned i = 0; i < Format::entries; ++i)
             if (memory_.read(entry_at(table, i)) != 0) return false;
-        }
         return true;
     }
 
     PhysicalAddress root_;
     Format format_;
     Memory memory_;
+    Source& source_;
 };
 
 }  // namespace bulkhead::kernel

@@ -36,11 +36,12 @@ class RegionList {
                 ++i;
                 continue;
             }
-            const Range left = Range::between(range.start(), hole.start());
-            const Range right = Range::between(hole.end(), range.end());
-            ranges_[i] = ranges_.back();
-            ranges_.pop_back();
-            put_parts(left, right);
+            Range larger = Range::between(range.start(), hole.start());
+            Range smaller = Range::between(hole.end(), range.end());
+            if (larger.size() < smaller.size()) std::swap(larger, smaller);
+            ranges_.remove_at(i);
+            if (!larger.empty()) (void)ranges_.push_back(larger);
+            if (!smaller.empty()) (void)ranges_.push_back(smaller);
         }
     }
 
@@ -52,8 +53,7 @@ class RegionList {
             if (start < end && start >= ranges_[i].start()) {
                 ranges_[i++] = Range::between(start, end);
             } else {
-                ranges_[i] = ranges_.back();
-                ranges_.pop_back();
+                ranges_.remove_at(i);
             }
         }
     }
@@ -71,13 +71,6 @@ class RegionList {
     }
 
   private:
-    void put_parts(const Range& left, const Range& right) {
-        const Range& larger = left.size() >= right.size() ? left : right;
-        const Range& smaller = left.size() >= right.size() ? right : left;
-        if (!larger.empty()) (void)ranges_.push_back(larger);
-        if (!smaller.empty()) (void)ranges_.push_back(smaller);
-    }
-
     StaticVector<Range, Capacity> ranges_;
 };
 

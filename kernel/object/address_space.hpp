@@ -5,11 +5,7 @@
 // Concurrency: changed under the configuration lock; the processors walk the tables at any time.
 #pragma once
 
-#include <cstdint>
-
 #include "abi/calls.hpp"
-#include "abi/status.hpp"
-#include "base/address.hpp"
 #include "base/intrusive_list.hpp"
 #include "base/range.hpp"
 #include "hw/x86/page_table_entry.hpp"
@@ -29,7 +25,6 @@ class Mapping {
 
     const Range& range() const { return range_; }
     AddressSpace* space() const { return space_; }
-    MemoryObject* memory() const { return memory_; }
 
   private:
     friend class AddressSpace;
@@ -60,10 +55,10 @@ class AddressSpace {
     /// Grows with every flush: a vCPU whose CPU saw an older one flushes its tagged translations before it enters.
     uint64_t flush_generation() const { return flush_generation_; }
 
-    /// What maps a memory object's [offset, + range.size()) at `range`, both page-aligned: all of it or nothing.
-    abi::Result<LongOperation*> map(const Range& range, MemoryObject& memory, uint64_t offset, x86::PageAccess access);
-    /// What removes the mapping of a memory object that starts at `address`.
-    abi::Result<LongOperation*> unmap(uint64_t address);
+    /// Begins to map a memory object's [offset, + range.size()) at `range`, both page-aligned: all of it or nothing.
+    abi::Result<void> map(const Range& range, MemoryObject& memory, uint64_t offset, x86::PageAccess access);
+    /// Begins to remove the mapping of a memory object that starts at `address`.
+    abi::Result<void> unmap(uint64_t address);
     /// Does a bounded part of removing a mapping. When it is gone (true), so are its translations on all CPUs. With
     /// one page, once is enough.
     [[nodiscard]] bool remove(Mapping& mapping);
@@ -75,10 +70,9 @@ class AddressSpace {
 
   private:
     friend struct AsmOffsets;
-    class TableSource;
-    friend class MappingChange;
+    struct TableSource;
     template <typename Function>
-    auto with_table(Function function) const;
+    struct PageTableProgress with_table(Function function);
     bool extend(Mapping& mapping, uint64_t end, PhysicalAddress physical, x86::PageAccess access);
     Mapping* position_for(const Range& range) const;
     abi::Result<void> check(const Range& range) const;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/object/configuration_lock.hpp"
 
-#include "abi/calls.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/object/thread.hpp"
@@ -9,26 +8,13 @@
 
 namespace bulkhead::kernel {
 
-std::atomic<bool> ConfigurationLock::taken_{false};
-LongOperation* ConfigurationLock::operation_;
-Thread* ConfigurationLock::requester_;
-
-namespace {
-
-Thread& calling_thread() { return static_cast<Thread&>(*Scheduler::current().running()); }
+static Thread& calling_thread() { return static_cast<Thread&>(*Scheduler::current().running()); }
 
 /// Lets interrupts in. Whether something else shall run now; what was served may have ended the thread, too.
-bool must_leave(const Thread& caller) {
+static bool must_leave(const Thread& caller) {
     let_interrupts_in();
     const Scheduler& scheduler = Scheduler::current();
     return scheduler.preemption_due() || scheduler.running() != &caller;
-}
-
-}  // namespace
-
-ConfigurationLock::ConfigurationLock() {
-    if (!take()) wait();
-    if (operation_ != nullptr) finish();
 }
 
 /// Nothing has been done yet, so the call can be made again at any time.
@@ -46,11 +32,9 @@ void ConfigurationLock::wait() {
 void ConfigurationLock::finish() {
     Thread& caller = calling_thread();
     prepare_system_call_again(caller.frame());
-    while (operation_ != nullptr) {
-        if (const std::optional<abi::Status> status = operation_->step(); status) {
-            operation_ = nullptr;
-            if (requester_ != nullptr) requester_->set_outcome(*status);
-        }
+    while (LongOperation::under_way()) {
+        const std::optional<abi::Status> status = LongOperation::step();
+        if (status && requester_ != nullptr) requester_->set_outcome(*status);
         if (must_leave(caller)) {
             release();
             Scheduler::current().leave_kernel();
@@ -59,18 +43,13 @@ void ConfigurationLock::finish() {
     prepare_return_from_stub(caller.frame());
 }
 
-abi::Result<void> ConfigurationLock::run(LongOperation& operation) {
+abi::Result<void> ConfigurationLock::run() {
     Thread& caller = calling_thread();
-    operation_ = &operation;
     requester_ = &caller;
     caller.frame().rax = static_cast<uint8_t>(abi::number_of<abi::FinishCall>);
     finish();
     if (const abi::Status status = caller.take_outcome(); status != abi::Status::Ok) return status;
     return {};
-}
-
-void ConfigurationLock::forget(const Thread& thread) {
-    if (requester_ == &thread) requester_ = nullptr;
 }
 
 }  // namespace bulkhead::kernel

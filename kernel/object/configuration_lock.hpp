@@ -9,6 +9,7 @@
 #pragma once
 
 #include <atomic>
+#include <new>
 #include <optional>
 
 #include "abi/status.hpp"
@@ -17,29 +18,46 @@ namespace bulkhead::kernel {
 
 class Thread;
 
-/// What takes long, in steps. There is one at a time.
+/// What takes long, in steps: a function that does a bounded part with each call, and with the last one returns the
+/// status of the system call that began it. It may keep a few words to itself. There is one at a time.
 class LongOperation {
   public:
-    /// Does a bounded part; with the last one comes the status of the call that began it.
-    virtual std::optional<abi::Status> step() = 0;
+    template <typename Step>
+    static void begin(Step step) {
+        static_assert(sizeof(Step) <= sizeof state_ && std::is_trivially_copyable_v<Step>);
+        new (state_) Step{step};
+        step_ = [] { return (*reinterpret_cast<Step*>(state_))(); };
+    }
+    static bool under_way() { return step_ != nullptr; }
+    static std::optional<abi::Status> step() {
+        const std::optional<abi::Status> status = step_();
+        if (status) step_ = nullptr;
+        return status;
+    }
 
-  protected:
-    ~LongOperation() = default;
+  private:
+    static inline std::optional<abi::Status> (*step_)() = nullptr;
+    static inline uint64_t state_[6];
 };
 
 /// Held by a system call of the running thread, before it has done anything.
 class ConfigurationLock {
   public:
-    ConfigurationLock();
+    ConfigurationLock() {
+        if (!take()) wait();
+        if (LongOperation::under_way()) finish();
+    }
     ~ConfigurationLock() { release(); }
     ConfigurationLock(const ConfigurationLock&) = delete;
     ConfigurationLock& operator=(const ConfigurationLock&) = delete;
 
-    /// Does the long rest of the call. Ends here, without the lock, if something else shall run: the call goes on as
+    /// Does the long rest of the call, which has begun. Ends here, without the lock, if something else shall run: the call goes on as
     /// FinishCall, and whatever its handler has in hand is lost.
-    abi::Result<void> run(LongOperation& operation);
+    abi::Result<void> run();
     /// A thread dies: nobody waits for the status of what it began.
-    static void forget(const Thread& thread);
+    static void forget(const Thread& thread) {
+        if (requester_ == &thread) requester_ = nullptr;
+    }
 
   private:
     static bool take() { return !taken_.exchange(true, std::memory_order_acquire); }
@@ -47,9 +65,8 @@ class ConfigurationLock {
     static void wait();
     static void finish();
 
-    static std::atomic<bool> taken_;
-    static LongOperation* operation_;
-    static Thread* requester_;  // whose call began it
+    static inline std::atomic<bool> taken_{false};
+    static inline Thread* requester_ = nullptr;  // whose call began it
 };
 
 }  // namespace bulkhead::kernel

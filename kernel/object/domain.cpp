@@ -2,54 +2,45 @@
 #include "kernel/object/domain.hpp"
 
 #include <bit>
-#include <new>
 
-#include "abi/layout.hpp"
 #include "base/scope_guard.hpp"
-#include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/object/doorbell.hpp"
-#include "kernel/object/port_range.hpp"
+#include "kernel/object/machine.hpp"
 #include "kernel/object/thread.hpp"
 #include "kernel/schedule/cross_cpu.hpp"
 
 namespace bulkhead::kernel {
 
-namespace {
+using abi::Status;
 
-/// The format of guest-physical spaces on this processor.
-AddressSpace::Format guest_format() {
-    return virtualization() == abi::Virtualization::Vmx ? AddressSpace::Format::Extended : AddressSpace::Format::Nested;
+Object::Object(abi::ObjectType type, Domain* owner, Object* source) : type_{type}, owner_{owner}, source_{source} {
+    if (owner_ != nullptr) owner_->owned_.push_back(*this);
+    if (source_ != nullptr) source_->derived_.push_back(*this);
 }
 
-}  // namespace
-
-Domain::Domain(Domain* owner, const Parameters& parameters)
+Domain::Domain(Domain* owner, const abi::CreateDomain& wanted)
     : Object{object_type, owner, nullptr},
-      kind_{parameters.kind},
-      maximum_priority_{parameters.maximum_priority},
-      heap_{parameters.quota_pages},
+      kind_{wanted.kind},
+      maximum_priority_{wanted.maximum_priority},
+      heap_{wanted.quota_pages},
       space_{heap_},
       stub_mapping_{*Range::create(abi::stub_page_address, page_size_bytes)} {}
 
-abi::Result<Domain*> Domain::create(Domain& owner, const Parameters& parameters) {
-    const bool guest = parameters.kind == abi::DomainKind::Guest;
-    if (parameters.kind != abi::DomainKind::Native && !guest) return abi::Status::BadArgument;
-    if (guest && virtualization() == abi::Virtualization::None) return abi::Status::NotSupported;
-    if (parameters.maximum_priority > owner.maximum_priority()) return abi::Status::BadArgument;
-    if (!guest && (parameters.capability_slots < CapabilitySpace::minimum_slots ||
-                   parameters.capability_slots > CapabilitySpace::maximum_slots))
-        return abi::Status::BadArgument;
-    if (!owner.heap_.reserve(parameters.quota_pages)) return abi::Status::OutOfMemory;
-    ScopeGuard return_quota{[&] { owner.heap_.unreserve(parameters.quota_pages); }};
-    void* memory = TRY(owner.heap_.allocate(sizeof(Domain)));
-    auto* domain = new (memory) Domain{&owner, parameters};
+abi::Result<Domain*> Domain::create(Domain& owner, const abi::CreateDomain& wanted) {
+    const bool guest = wanted.kind == abi::DomainKind::Guest;
+    if (wanted.kind > abi::DomainKind::Guest) return Status::BadArgument;
+    if (guest && virtualization() == abi::Virtualization::None) return Status::NotSupported;
+    if (wanted.maximum_priority > owner.maximum_priority()) return Status::BadArgument;
+    if (!guest && (wanted.capability_slots < CapabilitySpace::minimum_slots ||
+                   wanted.capability_slots > CapabilitySpace::maximum_slots))
+        return Status::BadArgument;
+    if (!owner.heap_.reserve(wanted.quota_pages)) return Status::OutOfMemory;
+    ScopeGuard return_quota{[&] { owner.heap_.unreserve(wanted.quota_pages); }};
+    auto* domain = new (TRY(owner.heap_.allocate(sizeof(Domain)))) Domain{&owner, wanted};
     return_quota.dismiss();  // its `release` does that now
-    auto initialised = domain->initialise(guest ? 0 : parameters.capability_slots);
-    if (!initialised.ok()) {
-        domain->release();
-        owner.owned_.remove(*domain);
-        owner.heap_.free(memory, sizeof(Domain));
+    if (const auto initialised = domain->initialise(wanted.capability_slots); !initialised.ok()) {
+        discard(*domain);
         return initialised.error();
     }
     return domain;
@@ -59,7 +50,9 @@ Domain& Domain::create_root(uint64_t quota_pages, uint32_t capability_slots) {
     // It is never destroyed, and nobody owns it: its memory comes straight from the pool.
     ObjectHeap pool{1};
     void* place = pool.allocate(sizeof(Domain)).unwrap("the pool is at least 16 MiB at boot");
-    auto* root = new (place) Domain{nullptr, {.kind = abi::DomainKind::Native,
+    auto* root = new (place) Domain{nullptr, {.owner = abi::null_selector,
+                                              .slot = abi::null_selector,
+                                              .kind = abi::DomainKind::Native,
                                               .maximum_priority = abi::priorities - 1,
                                               .capability_slots = capability_slots,
                                               .quota_pages = quota_pages - 1}};
@@ -68,7 +61,10 @@ Domain& Domain::create_root(uint64_t quota_pages, uint32_t capability_slots) {
 }
 
 abi::Result<void> Domain::initialise(uint32_t capability_slots) {
-    if (is_guest()) return space_.create(guest_format());
+    if (is_guest()) {
+        const bool extended = virtualization() == abi::Virtualization::Vmx;
+        return space_.create(extended ? AddressSpace::Format::Extended : AddressSpace::Format::Nested);
+    }
     TRY(space_.create(AddressSpace::Format::Host));
     TRY(space_.map_kernel_page(stub_mapping_, stub_page(), {.write = false, .execute = true, .user = true}));
     const uint32_t slots = std::bit_ceil(capability_slots);
@@ -79,15 +75,30 @@ abi::Result<void> Domain::initialise(uint32_t capability_slots) {
     return {};
 }
 
+abi::Result<void> Domain::publish(abi::Selector slot, Object& object, abi::Rights rights) {
+    const auto word = ObjectTable::insert(object);
+    if (!word.ok()) {
+        discard(object);
+        return word.error();
+    }
+    const auto filled = capabilities_.fill(slot, abi::CapabilityWord::RightsField::write(word.value(), rights));
+    if (!filled.ok()) {
+        ObjectTable::remove(object);
+        discard(object);
+    }
+    return filled;
+}
+
 abi::Result<void> Domain::allow_ports(PortRange& ports) {
-    if (is_guest()) return abi::Status::BadArgument;
+    if (is_guest()) return Status::BadArgument;
     if (io_permissions_ == nullptr) io_permissions_ = TRY(IoPermissions::create(heap_));
     // The hand-laid paths switch no ports: they must leave this domain's threads alone before there are any.
     for (Object& owned : owned_)
         if (auto* thread = object_cast<Thread>(&owned); thread != nullptr) thread->note_ports();
     cross_cpu::run_everywhere([](void*) {}, nullptr);
-    if (port_ranges_.full()) return abi::Status::Busy;
-    TRY(ports.attach(*this));
+    if (port_ranges_.full()) return Status::Busy;
+    if (ports.users_.contains(this)) return Status::Overlap;
+    if (!ports.users_.push_back(this)) return Status::Busy;
     (void)port_ranges_.push_back(&ports);
     io_permissions_->allow(ports.first(), ports.count());
     return {};
@@ -95,14 +106,13 @@ abi::Result<void> Domain::allow_ports(PortRange& ports) {
 
 void Domain::forbid_ports(PortRange& ports) {
     io_permissions_->forbid(ports.first(), ports.count());
-    for (PortRange*& range : port_ranges_) {
-        if (range == &ports) {
-            range = port_ranges_.back();
-        } else {
-            io_permissions_->allow(range->first(), range->count());  // where it overlaps the one that dies
-        }
-    }
-    port_ranges_.pop_back();
+    port_ranges_.remove(&ports);
+    for (const PortRange* range : port_ranges_) io_permissions_->allow(range->first(), range->count());  // an overlap
+}
+
+void PortRange::retire() {
+    for (Domain* user : users_) user->forbid_ports(*this);
+    users_.clear();
 }
 
 abi::Result<DoorbellTable*> Domain::needed_doorbells() {
@@ -111,7 +121,7 @@ abi::Result<DoorbellTable*> Domain::needed_doorbells() {
 }
 
 void Domain::retire() {
-    for (PortRange* range : port_ranges_) range->detach(*this);
+    for (PortRange* range : port_ranges_) range->users_.remove(this);
     port_ranges_.clear();
 }
 

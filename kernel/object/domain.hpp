@@ -6,15 +6,13 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 
-#include "abi/calls.hpp"
+#include "base/static_vector.hpp"
 #include "kernel/arch/x86_64/io_permissions.hpp"
 #include "kernel/capability/capability_space.hpp"
-#include "base/static_vector.hpp"
+#include "kernel/capability/object_table.hpp"
 #include "kernel/object/address_space.hpp"
 #include "kernel/object/object.hpp"
-#include "kernel/object/object_heap.hpp"
 
 namespace bulkhead::kernel {
 
@@ -25,14 +23,8 @@ class Domain final : public Object {
   public:
     static constexpr abi::ObjectType object_type = abi::ObjectType::Domain;
 
-    struct Parameters {
-        abi::DomainKind kind;
-        uint8_t maximum_priority;
-        uint32_t capability_slots;
-        uint64_t quota_pages;
-    };
     /// Makes a child of `owner`; its quota is taken from the owner's.
-    static abi::Result<Domain*> create(Domain& owner, const Parameters& parameters);
+    static abi::Result<Domain*> create(Domain& owner, const abi::CreateDomain& wanted);
     /// Makes the root domain in memory of its own.
     static Domain& create_root(uint64_t quota_pages, uint32_t capability_slots);
 
@@ -47,7 +39,23 @@ class Domain final : public Object {
 
     /// The live object of type T that a capability in a slot names, if it carries the rights.
     template <typename T>
-    abi::Result<T*> lookup(abi::Selector selector, abi::Rights rights) const;
+    abi::Result<T*> lookup(abi::Selector selector, abi::Rights rights) const {
+        const uint64_t word = capabilities_.read(selector);
+        Object* object = ObjectTable::find(word);
+        if (object == nullptr) return abi::Status::BadCapability;
+        if constexpr (!std::is_same_v<T, Object>) {
+            if (object->type() != T::object_type) return abi::Status::WrongType;
+        }
+        if ((abi::CapabilityWord::RightsField::read(word) & rights) != rights) return abi::Status::MissingRight;
+        return static_cast<T*>(object);
+    }
+    /// Makes an object of this domain, in memory on its account.
+    template <typename T, typename... Arguments>
+    abi::Result<T*> make(Arguments&&... arguments) {
+        return new (TRY(heap_.allocate(sizeof(T)))) T{*this, std::forward<Arguments>(arguments)...};
+    }
+    /// Puts a capability to a new object into an empty slot; without success the object is gone again.
+    abi::Result<void> publish(abi::Selector slot, Object& object, abi::Rights rights = abi::all_rights);
 
     abi::Result<void> allow_ports(PortRange& ports);
     /// A port range it uses dies.
@@ -63,14 +71,13 @@ class Domain final : public Object {
     /// Does a bounded part of releasing it; true when what is left is, too.
     [[nodiscard]] bool release_some();
     void release() override;
-    size_t size_bytes() const override { return sizeof *this; }
 
   private:
     friend class Object;
     friend class Graveyard;
     friend struct AsmOffsets;
 
-    Domain(Domain* owner, const Parameters& parameters);
+    Domain(Domain* owner, const abi::CreateDomain& wanted);
     abi::Result<void> initialise(uint32_t capability_slots);
 
     const abi::DomainKind kind_;
@@ -87,5 +94,3 @@ class Domain final : public Object {
 };
 
 }  // namespace bulkhead::kernel
-
-#include "kernel/object/domain_lookup.hpp"

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 
 #include "kernel/capability/object_table.hpp"
 #include "kernel/object/notification.hpp"
@@ -37,7 +36,6 @@ class Doorbell final : public Object {
     static constexpr uint64_t nobody = abi::CapabilityWord::Generation::make(1);  // entry 0 has generation 0
 
     void retire() override;
-    size_t size_bytes() const override { return sizeof *this; }
 
   private:
     friend class DoorbellTable;

@@ -27,7 +27,6 @@ class InterruptObject final : public Object {
     static void arrived(uint8_t vector);
 
     void retire() override;
-    size_t size_bytes() const override { return sizeof *this; }
 
   private:
     Notification* notification_;

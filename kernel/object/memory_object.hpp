@@ -5,10 +5,9 @@
 // Concurrency: under the configuration lock.
 #pragma once
 
-#include <cstdint>
+#include <cstring>
 
-#include "base/address.hpp"
-#include "base/range.hpp"
+#include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/object/address_space.hpp"
 #include "kernel/object/object.hpp"
 
@@ -29,17 +28,32 @@ class MemoryObject final : public Object {
     /// Whether it is a window on memory that others have too.
     bool shared() const { return shared_; }
 
-    /// Whether `part`, in physical addresses, may be derived for exclusive use.
-    bool free_for_exclusive_use(const Range& part);
-    /// Whether it overlaps nothing that is derived for exclusive use.
-    bool free_for_sharing(const Range& part);
+    /// Whether `part`, in physical addresses, may be derived: it overlaps nothing that is, and a window no more than
+    /// other windows.
+    bool can_derive(const Range& part, bool share) const {
+        for (const Object& object : derived()) {
+            const auto& other = static_cast<const MemoryObject&>(object);
+            if (other.physical_.overlaps(part) && !(share && other.shared_)) return false;
+        }
+        return true;
+    }
     /// The physical range of [offset, + size), or nothing if it is not inside or not page-aligned.
-    std::optional<Range> part(uint64_t offset, uint64_t size) const;
+    std::optional<Range> part(uint64_t offset, uint64_t size) const {
+        const std::optional<Range> range = Range::create(offset, size);
+        if (!range || size == 0 || !is_aligned(offset | size, page_size_bytes) || range->end() > bytes()) return std::nullopt;
+        return Range::create(physical_.start() + offset, size);
+    }
     /// Fills RAM with zeroes from `offset` on, a bounded part; returns where it stopped.
-    uint64_t clear(uint64_t offset);
+    uint64_t clear(uint64_t offset) {
+        const uint64_t size = std::min(bytes() - offset, 16 * page_size_bytes);
+        std::memset(direct_map(start() + offset), 0, size);
+        return offset + size;
+    }
 
-    bool dismantle() override;
-    size_t size_bytes() const override { return sizeof *this; }
+    bool dismantle() override {
+        Mapping* mapping = mappings_.front();
+        return mapping == nullptr || (mapping->space()->remove(*mapping) && mappings_.empty());
+    }
 
   private:
     friend class AddressSpace;

@@ -42,7 +42,6 @@ class Notification final : public Object {
 
     uint32_t home_cpu() const override;
     void retire() override;
-    size_t size_bytes() const override { return sizeof *this; }
 
   private:
     friend struct AsmOffsets;

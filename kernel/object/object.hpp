@@ -7,9 +7,6 @@
 // Concurrency: the ownership and derivation links are changed under the configuration lock.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "abi/capability.hpp"
 #include "abi/status.hpp"
 #include "base/intrusive_list.hpp"
@@ -29,7 +26,8 @@ class alignas(64) Object {
     abi::ObjectType type() const { return type_; }
     /// The domain that owns and pays for it; null only for the root domain.
     Domain* owner() const { return owner_; }
-    Object* source() const { return source_; }
+    /// The objects derived from this one.
+    const auto& derived() const { return derived_; }
 
     /// The CPU on which alone this object may be changed, or `any_cpu`.
     virtual uint32_t home_cpu() const { return any_cpu; }
@@ -38,16 +36,8 @@ class alignas(64) Object {
     virtual void retire() {}
     /// Does a bounded part of what takes long (unmapping); true when nothing is left. Any CPU, configuration lock held.
     virtual bool dismantle() { return true; }
-    /// Bytes of the object, for giving its memory back.
-    virtual size_t size_bytes() const = 0;
     /// Releases memory other than the object's own, when no CPU can still see it.
     virtual void release() {}
-
-    /// Objects derived from this one.
-    template <typename Function>
-    void for_each_derived(Function function) {
-        for (Object& derived : derived_) function(derived);
-    }
 
   protected:
     Object(abi::ObjectType type, Domain* owner, Object* source);
@@ -68,6 +58,11 @@ class alignas(64) Object {
     ListHook<Object> derived_hook_;  // in the source's list
     IntrusiveList<Object, &Object::derived_hook_> derived_;
 };
+
+/// Begins to destroy `object` and all that depends on it (graveyard.cpp), a long operation; the call ends with `status`.
+void bury(Object& object, abi::Status status = abi::Status::Ok);
+/// Undoes the making of an object that never got a capability.
+void discard(Object& object);
 
 /// Maps a class to its type number; each object class declares `static constexpr abi::ObjectType object_type`.
 template <typename T>

@@ -2,24 +2,14 @@
 #include "kernel/object/object_heap.hpp"
 
 #include <cstring>
-#include <new>
 
 #include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/memory/kernel_pages.hpp"
 
 namespace bulkhead::kernel {
 
-namespace {
 // Multiples of 64 that waste little of the 4032 bytes behind a page's header.
 constexpr size_t class_bytes[] = {64, 128, 192, 256, 384, 576, 960, 1984, ObjectHeap::maximum_object_bytes};
-}  // namespace
-
-unsigned ObjectHeap::class_of(size_t size) {
-    static_assert(sizeof(class_bytes) / sizeof(class_bytes[0]) == classes);
-    unsigned index = 0;
-    while (class_bytes[index] < size) ++index;
-    return index;
-}
 
 abi::Result<void*> ObjectHeap::allocate_pages(unsigned order) {
     if (!reserve(uint64_t{1} << order)) return abi::Status::OutOfMemory;
@@ -40,10 +30,12 @@ void ObjectHeap::free_pages(void* pages, unsigned order) {
 
 abi::Result<void*> ObjectHeap::allocate(size_t size) {
     ASSERT(size <= maximum_object_bytes);
-    const unsigned index = class_of(size);
+    static_assert(sizeof class_bytes == classes * sizeof(size_t));
+    unsigned index = 0;
+    while (class_bytes[index] < size) ++index;
     if (free_objects_[index] == nullptr) {
         std::byte* page = static_cast<std::byte*>(TRY(allocate_pages(0)));
-        pages_ = new (page) PageHeader{pages_};
+        pages_ = new (page) PageHeader{pages_, index};
         for (size_t offset = sizeof(PageHeader); offset + class_bytes[index] <= page_size_bytes; offset += class_bytes[index])
             free_objects_[index] = new (page + offset) FreeObject{free_objects_[index]};
     }
@@ -53,8 +45,9 @@ abi::Result<void*> ObjectHeap::allocate(size_t size) {
     return static_cast<void*>(object);
 }
 
-void ObjectHeap::free(void* object, size_t size) {
-    FreeObject*& first = free_objects_[class_of(size)];
+void ObjectHeap::free(void* object) {
+    const uint64_t page = align_down(reinterpret_cast<uint64_t>(object), page_size_bytes);
+    FreeObject*& first = free_objects_[reinterpret_cast<const PageHeader*>(page)->size_class];
     first = new (object) FreeObject{first};
 }
 

@@ -3,9 +3,6 @@
 // of it goes back when the domain dies. Concurrency: under the configuration lock.
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
 #include "abi/status.hpp"
 #include "base/address.hpp"
 
@@ -33,7 +30,7 @@ class ObjectHeap {
 
     /// Memory for an object of at most `maximum_object_bytes`, aligned to 64 bytes.
     abi::Result<void*> allocate(size_t size);
-    void free(void* object, size_t size);
+    void free(void* object);
     /// Gives back a bounded part of the pages objects were carved from, free or not; true when none is left.
     [[nodiscard]] bool release_some();
 
@@ -45,9 +42,9 @@ class ObjectHeap {
     };
     struct alignas(64) PageHeader {
         PageHeader* next;
+        unsigned size_class;  // of the objects behind it
     };
     static constexpr size_t classes = 9;
-    static unsigned class_of(size_t size);
 
     uint64_t free_pages_;
     uint64_t quota_pages_;

@@ -19,7 +19,6 @@ class Portal final : public Object {
     Thread& handler() const { return *handler_; }
     uint64_t entry() const { return entry_; }
     uint64_t badge() const { return badge_; }
-    size_t size_bytes() const override { return sizeof *this; }
 
   private:
     friend struct AsmOffsets;

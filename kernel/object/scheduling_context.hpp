@@ -48,7 +48,6 @@ class SchedulingContext final : public Object {
 
     uint32_t home_cpu() const override { return cpu_; }
     void retire() override;
-    size_t size_bytes() const override { return sizeof *this; }
 
     State state() const { return state_; }
     uint8_t priority() const { return priority_; }

@@ -12,7 +12,6 @@
 #include "base/scope_guard.hpp"
 #include "kernel/object/configuration_lock.hpp"
 #include "kernel/object/domain.hpp"
-#include "kernel/object/graveyard.hpp"
 #include "kernel/object/notification.hpp"
 #include "kernel/schedule/scheduler.hpp"
 #include "kernel/syscall/ipc.hpp"
@@ -52,7 +51,7 @@ abi::Result<Thread*> Thread::create(Domain& owner, const Parameters& parameters)
     auto mapped = owner.space().map_kernel_page(thread->message_buffer_mapping_, physical_of(buffer),
                                                 {.write = true, .execute = false, .user = true});
     if (!mapped.ok()) {
-        Graveyard::discard(*thread);
+        discard(*thread);
         return mapped.error();
     }
     return thread;

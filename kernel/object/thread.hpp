@@ -41,7 +41,6 @@ class Thread final : public ExecutionContext {
     void woken() override;
     void retire() override;
     void release() override;
-    size_t size_bytes() const override { return sizeof *this; }
 
     RegisterFrame& frame() { return frame_.registers; }
     /// The registers of a system call: the first words of the frame.

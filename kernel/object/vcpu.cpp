@@ -4,15 +4,9 @@
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/object/vcpu.hpp"
 
-#include <new>
-
 #include "base/scope_guard.hpp"
-#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
-#include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
-#include "kernel/arch/x86_64/vcpu_state.hpp"
-#include "kernel/capability/object_table.hpp"
 #include "kernel/memory/kernel_space.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/portal.hpp"
@@ -26,10 +20,8 @@ namespace bulkhead::kernel {
 using abi::PostKind;
 using abi::Status;
 
-namespace {
 constexpr unsigned state_memory_order = 1;
 static_assert(abi::vcpu_state_memory_bytes == page_size_bytes << state_memory_order);
-}  // namespace
 
 Vcpu::Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block, FpuState* fpu)
     : ExecutionContext{object_type, guest, cpu, SlowFlag::Vcpu},
@@ -61,7 +53,7 @@ void Vcpu::initialise() {
 abi::Result<Vcpu*> Vcpu::create(Domain& guest, uint32_t cpu) {
     if (virtualization() == abi::Virtualization::None) return Status::NotSupported;
     bool ready = false;
-    cross_cpu::run_on(cpu, [](void* result) { *static_cast<bool*>(result) = initialize_virtualization(); }, &ready);
+    cross_cpu::run_on(cpu, [&] { ready = initialize_virtualization(); });
     if (!ready) return Status::NotSupported;
     ObjectHeap& heap = guest.heap();
     void* state_memory = TRY(heap.allocate_pages(state_memory_order));
@@ -75,8 +67,7 @@ abi::Result<Vcpu*> Vcpu::create(Domain& guest, uint32_t cpu) {
     free_control.dismiss();
     free_fpu.dismiss();
     Vcpu* vcpu = new (memory) Vcpu{guest, cpu, state_memory, control_block, fpu};
-    cross_cpu::run_on(
-        cpu, [](void* made) { static_cast<Vcpu*>(made)->initialise(); }, vcpu);
+    cross_cpu::run_on(cpu, [&] { vcpu->initialise(); });
     return vcpu;
 }
 
@@ -108,10 +99,7 @@ abi::Result<void> Vcpu::pull(uint32_t groups) {
 }
 
 void Vcpu::post(uint8_t vector, PostKind kind) {
-    if (kind == PostKind::Nmi) {
-        notify(Event::Nmi);
-        return;
-    }
+    if (kind == PostKind::Nmi) return notify(Event::Nmi);
     request(vector, kind == PostKind::FixedLevel);
     notify(Event::Interrupt);
 }
@@ -124,17 +112,10 @@ void Vcpu::request(uint8_t vector, bool level) {
 
 void Vcpu::notify(uint32_t event) {
     const uint32_t before = events_.fetch_or(event);
-    switch (activity_.load()) {
-        case Activity::InGuest:
-            // Whoever set the bit first has kicked it out.
-            if ((before & event) == 0 && cpu() != Cpu::current().id) cross_cpu::kick(cpu());
-            break;
-        case Activity::Parked:
-            Scheduler::wake_from_anywhere(*this);
-            break;
-        case Activity::InKernel:
-            break;
-    }
+    const Activity activity = activity_.load();
+    if (activity == Activity::Parked) Scheduler::wake_from_anywhere(*this);
+    // Whoever set the bit first has kicked it out.
+    if (activity == Activity::InGuest && (before & event) == 0 && cpu() != Cpu::current().id) cross_cpu::kick(cpu());
 }
 
 void Vcpu::woken() {
@@ -174,7 +155,7 @@ void Vcpu::leave_to_scheduler() {
 }
 
 /// What may have changed while other code ran on this CPU: translations of the guest, the monitor's existence. Both
-/// are followed by a broadcast that makes guests exit, so testing here is soon enough (graveyard.hpp).
+/// are followed by a broadcast that makes guests exit, so testing here is soon enough (graveyard.cpp).
 void Vcpu::follow_spaces() {
     VcpuBackend backend = vcpu_backend();
     backend.load(*this);
@@ -241,9 +222,7 @@ void Vcpu::retire() {
 
 void Vcpu::release() {
     // One that never got a capability was never retired, but has been loaded on its CPU.
-    if (!retired_) {
-        cross_cpu::run_on(cpu(), [](void* unused) { vcpu_backend().destroy(*static_cast<Vcpu*>(unused)); }, this);
-    }
+    if (!retired_) cross_cpu::run_on(cpu(), [this] { vcpu_backend().destroy(*this); });
     fpu_->destroy(domain());
     domain().heap().free_pages(hardware_.control_block, 0);
     domain().heap().free_pages(state_memory_, state_memory_order);

@@ -54,7 +54,6 @@ class Vcpu final : public ExecutionContext {
     void woken() override;
     void retire() override;
     void release() override;
-    size_t size_bytes() const override { return sizeof *this; }
 
     // For the back-ends: exits, decoded. The instruction's position and length are in `hardware()`.
     VcpuHardware& hardware() { return hardware_; }

@@ -3,7 +3,7 @@
 // table; who holds only the right to post need not know about that.
 //
 // Concurrency: `post` from any CPU; the rest under the configuration lock. The target stays allocated until every CPU
-// has left the kernel once after it was taken away (graveyard.hpp).
+// has left the kernel once after it was taken away (graveyard.cpp).
 #pragma once
 
 #include <atomic>
@@ -30,7 +30,6 @@ class VirtualInterrupt final : public Object {
     void lose_target();
 
     void retire() override { lose_target(); }
-    size_t size_bytes() const override { return sizeof *this; }
 
     ListHook<VirtualInterrupt> target_hook_;  // in the target's list
 

@@ -3,7 +3,7 @@
 //
 // The kernel runs with interrupts off, so a CPU that serves a request has left whatever system call or exit it was in,
 // or waits for the configuration lock with nothing in hand. Thus a served broadcast is also the grace period after
-// which no CPU holds a pointer to an object whose capabilities were made stale before (kernel/object/graveyard.hpp).
+// which no CPU holds a pointer to an object whose capabilities were made stale before (kernel/object/graveyard.cpp).
 #pragma once
 
 #include <cstdint>

@@ -11,11 +11,7 @@ void TimerQueue::arm(Deadline& deadline, uint64_t time) {
     deadline.time_ = time;
     Deadline* position = queue_.front();
     while (position != nullptr && position->time_ <= time) position = queue_.next(*position);
-    if (position == nullptr) {
-        queue_.push_back(deadline);
-    } else {
-        queue_.insert_before(*position, deadline);
-    }
+    queue_.insert_before(position, deadline);
     if (time < programmed_) program(time);
 }
 

@@ -101,7 +101,7 @@ abi::Result<FpuState*> FpuState::create(Domain& payer) {
 
 void FpuState::destroy(Domain& payer) {
     if (loaded_on_ < max_cpus) cross_cpu::run_on(loaded_on_, FpuControl::forget, this);
-    payer.heap().free(this, sizeof *this + FpuControl::area_bytes);
+    payer.heap().free(this);
 }
 
 void FpuState::follow_cpu() { FpuControl::follow(FpuControl::current(), *this); }

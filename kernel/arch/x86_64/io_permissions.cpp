@@ -25,7 +25,7 @@ abi::Result<IoPermissions*> IoPermissions::create(ObjectHeap& heap) {
 
 void IoPermissions::destroy(ObjectHeap& heap) {
     heap.free_pages(bitmap_, bitmap_order);
-    heap.free(this, sizeof *this);
+    heap.free(this);
 }
 
 void IoPermissions::change(uint16_t first, uint32_t count, bool forbid) {

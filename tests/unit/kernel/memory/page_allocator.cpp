@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "kernel/memory/page_allocator.hpp"
+#include "kernel/memory/kernel_pages.hpp"
 
 #include <gtest/gtest.h>
 

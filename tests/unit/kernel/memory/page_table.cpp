@@ -27,17 +27,17 @@ class PageTableTest : public testing::Test {
     FakeSource source{&tables};
     PhysicalAddress root{tables.new_page()};
 
-    PageTable<Format, FakeMemory> table(unsigned largest = 2) {
+    PageTable<Format, FakeMemory, FakeSource> table(unsigned largest = 2) {
         Format format;
         format.largest_page_level = largest;
-        return {root, format, memory};
+        return {root, format, memory, source};
     }
     /// Maps all of it, however often the budget ends.
     PageTableProgress map_all(uint64_t at, uint64_t physical, uint64_t size, PageAccess access, unsigned budget = 64) {
         PageTableProgress sum;
         while (sum.bytes < size) {
             const auto p = table().map(at + sum.bytes, PhysicalAddress{physical + sum.bytes}, size - sum.bytes, access,
-                                       source, budget);
+                                       budget);
             sum.bytes += p.bytes;
             sum.exhausted = p.exhausted;
             if (p.exhausted) break;
@@ -49,7 +49,7 @@ class PageTableTest : public testing::Test {
         PageTableProgress sum;
         unsigned calls = 0;
         while (sum.bytes < size) {
-            const auto p = table().unmap(at + sum.bytes, size - sum.bytes, source, budget);
+            const auto p = table().unmap(at + sum.bytes, size - sum.bytes, budget);
             sum.bytes += p.bytes;
             sum.exhausted = p.exhausted;
             if (p.exhausted || ++calls > 100'000) break;
@@ -112,9 +112,9 @@ TYPED_TEST(PageTableTest, ChoosesTheLargestPagesThatFit) {
 }
 
 TYPED_TEST(PageTableTest, UsesOnlyPageSizesTheCpuHas) {
-    (void)this->table(1).map(gib1, PhysicalAddress{gib1}, gib1, data, this->source, 10'000);
+    (void)this->table(1).map(gib1, PhysicalAddress{gib1}, gib1, data, 10'000);
     EXPECT_EQ(this->page_bytes_at(gib1), mib2);
-    (void)this->table(0).map(0, PhysicalAddress{0}, mib2, data, this->source, 10'000);
+    (void)this->table(0).map(0, PhysicalAddress{0}, mib2, data, 10'000);
     EXPECT_EQ(this->page_bytes_at(0), kib4);
 }
 
@@ -126,7 +126,7 @@ TYPED_TEST(PageTableTest, PhysicalAlignmentLimitsThePageSize) {
 
 TYPED_TEST(PageTableTest, BudgetBoundsTheWritesOfOneCall) {
     this->tables.writes.clear();
-    const auto progress = this->table().map(0, PhysicalAddress{kib4}, mib2, data, this->source, 10);
+    const auto progress = this->table().map(0, PhysicalAddress{kib4}, mib2, data, 10);
     EXPECT_EQ(progress.bytes, 10 * kib4);
     EXPECT_LE(this->tables.writes.size(), 10 + 3u);
     EXPECT_EQ(this->translate(9 * kib4), 10 * kib4);
@@ -151,7 +151,7 @@ TYPED_TEST(PageTableTest, ExhaustionChangesNothingAndLeaksNothing) {
     this->map_all(0, 0, kib4, data);
     for (unsigned pages = 0; pages < 3; ++pages) {
         this->tables.pages_left = pages;
-        const auto progress = this->table().map(512 * gib1, PhysicalAddress{0}, kib4, data, this->source);
+        const auto progress = this->table().map(512 * gib1, PhysicalAddress{0}, kib4, data);
         EXPECT_TRUE(progress.exhausted);
         EXPECT_EQ(progress.bytes, 0u);
         EXPECT_EQ(this->memory.read(this->root + sizeof(uint64_t)), 0u);
@@ -159,7 +159,7 @@ TYPED_TEST(PageTableTest, ExhaustionChangesNothingAndLeaksNothing) {
         EXPECT_EQ(this->tables.live.size(), 4u);
     }
     this->tables.pages_left = 3;
-    EXPECT_FALSE(this->table().map(512 * gib1, PhysicalAddress{0}, kib4, data, this->source).exhausted);
+    EXPECT_FALSE(this->table().map(512 * gib1, PhysicalAddress{0}, kib4, data).exhausted);
 }
 
 TYPED_TEST(PageTableTest, ExhaustionTellsHowFarItCame) {
@@ -190,7 +190,7 @@ TYPED_TEST(PageTableTest, UnmapKeepsTablesThatHoldMore) {
 }
 
 TYPED_TEST(PageTableTest, UnmappingNothingIsQuick) {
-    const auto progress = this->table().unmap(0, uint64_t{1} << 47, this->source, 300);
+    const auto progress = this->table().unmap(0, uint64_t{1} << 47, 300);
     EXPECT_EQ(progress.bytes, uint64_t{1} << 47);
     EXPECT_TRUE(this->tables.writes.empty());
 }

@@ -29,7 +29,7 @@ TEST(Format, OtherTypes) {
     EXPECT_EQ(formatted("{}{}", 'a', 'b'), "ab");
     EXPECT_EQ(formatted("{}/{}", true, false), "yes/no");
     EXPECT_EQ(formatted("{}", abi::Status::TimedOut), "timed out");
-    EXPECT_EQ(formatted("{}", VirtualAddress{0x1000}), "0x1000");
+    EXPECT_EQ(formatted("{}", GuestPhysicalAddress{0x1000}), "0x1000");
     EXPECT_EQ(formatted("{}", static_cast<const void*>(nullptr)), "0x0");
 }
 
