@@ -24,6 +24,7 @@ struct Neighbour {
     Notification go;
     test::Handler handler;
     std::atomic<bool> ready{false};
+    std::atomic<bool> stop{false};
     std::atomic<uint64_t> answers{0};
 };
 Neighbour neighbours[most_neighbours];
@@ -135,15 +136,24 @@ void create_and_destroy() {
     if (notification.ok()) static_cast<void>(notification.value().destroy());
 }
 
-[[noreturn]] void create_for_ever(void* argument) {
-    announce(*static_cast<Neighbour*>(argument));
-    for (;;) create_and_destroy();
+/// Until it is told to stop: destroyed in the middle it might hold the lock of this program's slots for ever.
+[[noreturn]] void create_until_told(void* argument) {
+    auto& self = *static_cast<Neighbour*>(argument);
+    self.stop = false;
+    announce(self);
+    while (!self.stop.load(std::memory_order_acquire)) create_and_destroy();
+    self.ready.store(false, std::memory_order_release);
+    for (;;) asm volatile("pause" ::: "memory");
 }
 
 /// Creating and destroying take the lock that serialises changes of the configuration: the CPUs wait for each other.
 void create(Run& run) {
     Crowd crowd;
-    if (crowd.start(run, create_for_ever)) run.loop(create_and_destroy);
+    if (crowd.start(run, create_until_told)) run.loop(create_and_destroy);
+    for (unsigned i = 0; i < crowd.size(); ++i) {
+        neighbours[i].stop.store(true, std::memory_order_release);
+        if (!test::eventually([&] { return !neighbours[i].ready.load(std::memory_order_acquire); })) run.fail("a CPU does not stop");
+    }
 }
 
 constexpr Benchmark table[] = {
