@@ -21,6 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Bochs's processor with AMD-V. It saves the next RIP, which QEMU's does not.
+constexpr const char* kBochsAmd = "zambezi";
+
 struct BenchOptions {
     std::optional<Platform> platform;
     BenchSelection selection;
@@ -32,6 +35,7 @@ struct BenchOptions {
     unsigned timeout_s = 180;
     std::optional<double> minimum_time_s;
     std::string trace;
+    std::string vendor = "intel";
     std::string guest;
     bool list = false;
     bool write_baseline = false;
@@ -75,6 +79,7 @@ int list_benchmarks(BenchTarget& target) {
 int trace(const Layout& layout, BenchMachine machine, const BenchOptions& options) {
     if (machine.platform != Platform::BochsVmx) throw Error("--trace needs Bochs's debugger: --on bochs-vmx");
     machine.traced = true;
+    if (options.vendor == "amd") machine.cpu_model = kBochsAmd;
     auto target = std::make_unique<BenchTarget>(layout, machine);
     const auto items = target->list();
     const auto selected = select_items(items, options.trace);
@@ -96,7 +101,7 @@ int trace(const Layout& layout, BenchMachine machine, const BenchOptions& option
             if (instructions.empty()) continue;
             fmt::print("{}: {}\n", item.run_name(value), describe_trace(layout, instructions));
             std::fflush(stdout);
-            traced.push_back({item.run_name(value), total(instructions)});
+            traced.push_back({item.run_name(value) + (options.vendor == "amd" ? ", AMD-V" : ""), total(instructions)});
         }
     }
     if (!options.report.empty()) write_traces_report(options.report, traced, items);
@@ -215,7 +220,10 @@ Beside Linux and KVM on the same emulated machine: bulkhead compare peers, compa
     command->add_option("--timeout", options->timeout_s, "seconds until a silent target is given up, times the platform's slowness");
     auto* guest = command->add_option("--guest", options->guest, "not Bulkhead's own benchmarks but those of bench/guest inside this guest: debian")
         ->check(CLI::IsMember({"debian"}));
-    auto* trace = command->add_option("--trace", options->trace, "on bochs-vmx: one iteration of each run that matches, instruction by instruction, summed up by function and kind");
+    auto* trace = command->add_option("--trace", options->trace, "in Bochs: one iteration of each run that matches, instruction by instruction, summed up by function and kind");
+    command->add_option("--vendor", options->vendor, "with --trace: whose processor, intel (VT-x, default) or amd (AMD-V)")
+        ->check(CLI::IsMember({"intel", "amd"}))
+        ->needs(trace);
     command->add_flag("--list", options->list, "name the benchmarks and what each counts; run none");
     auto* baseline = command->add_flag("--write-baseline", options->write_baseline,
                       "write bench/baseline/PLATFORM.json, which ./bulkhead test holds the counts to");

@@ -109,16 +109,16 @@ std::string plots(const std::vector<BenchFigures>& sets) {
 }
 
 constexpr const char* kTraceHeads[] = {"instructions", "kernel", "user", "guest", "VMREAD", "VMWRITE", "of both, not shadowed by KVM",
-                                       "WRMSR", "RDMSR", "CR3 writes", "TLB flushes"};
+                                       "VMCB reads", "VMCB writes", "of those, with a clean bit", "WRMSR", "RDMSR", "CR3 writes", "TLB flushes"};
 
 std::vector<unsigned> trace_cells(const TraceTotals& totals) {
-    return {totals.instructions, totals.kernel,     totals.user,      totals.guest,      totals.vmreads, totals.vmwrites,
-            totals.not_shadowed, totals.msr_writes, totals.msr_reads, totals.cr3_writes, totals.flushes};
+    return {totals.instructions, totals.kernel,     totals.user,       totals.guest,      totals.vmreads,    totals.vmwrites,   totals.not_shadowed,
+            totals.vmcb_reads,   totals.vmcb_writes, totals.vmcb_clean, totals.msr_writes, totals.msr_reads, totals.cr3_writes, totals.flushes};
 }
 
 std::string traces_html(const std::vector<TracedRun>& traced) {
     if (traced.empty()) return {};
-    std::string html = "<h2>One iteration, traced (bochs-vmx)</h2>\n<table><tr><th>benchmark</th>";
+    std::string html = "<h2>One iteration, traced by Bochs</h2>\n<table><tr><th>benchmark</th>";
     for (const auto* head : kTraceHeads) html += fmt::format("<th>{}</th>", head);
     html += "</tr>\n";
     for (const auto& run : traced) {
@@ -131,7 +131,7 @@ std::string traces_html(const std::vector<TracedRun>& traced) {
 
 std::string traces_markdown(const std::vector<TracedRun>& traced) {
     if (traced.empty()) return {};
-    std::string text = "\nOne iteration, traced on bochs-vmx:\n\n| benchmark |";
+    std::string text = "\nOne iteration, traced by Bochs (VT-x, or AMD-V where it says so):\n\n| benchmark |";
     std::string rule = "\n|---|";
     for (const auto* head : kTraceHeads) {
         text += fmt::format(" {} |", head);
@@ -272,7 +272,12 @@ void write_report(const fs::path& directory, const std::string& name, const std:
 
 void write_traces_report(const fs::path& directory, const std::vector<TracedRun>& traced, const std::vector<BenchItem>& items) {
     make_directory(directory);
-    write_file(directory / kTracesFile, format_traced_runs(traced));
+    auto all = fs::exists(directory / kTracesFile) ? parse_traced_runs(read_file(directory / kTracesFile)) : std::vector<TracedRun>{};
+    std::erase_if(all, [&](const auto& old) {
+        return std::any_of(traced.begin(), traced.end(), [&](const auto& run) { return run.name == old.name; });
+    });
+    all.insert(all.end(), traced.begin(), traced.end());
+    write_file(directory / kTracesFile, format_traced_runs(all));
     write_pages(directory, items);
 }
 

@@ -22,14 +22,14 @@ namespace bulkhead::tool {
 struct ReportContent {
     std::vector<BenchFigures> sets;
     std::vector<BenchItem> items = {};
-    std::vector<TracedRun> traced = {};  ///< on bochs-vmx
+    std::vector<TracedRun> traced = {};  ///< by Bochs, on VT-x or AMD-V
 };
 
 /// Adds the figures of a run as NAME.json to the directory, then writes index.html and benchmarks.md over all that is
 /// there.
 void write_report(const std::filesystem::path& directory, const std::string& name, const std::string& json,
                   const std::vector<BenchItem>& items);
-/// The same with the totals of traces, which replace older ones.
+/// The same with the totals of traces, which replace older ones of the same names.
 void write_traces_report(const std::filesystem::path& directory, const std::vector<TracedRun>& traced,
                          const std::vector<BenchItem>& items);
 

@@ -16,8 +16,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kProtocolVersion = 1;
 constexpr const char* kProgram = "bench-micro";
-/// From the first magic breakpoint to the second, each instruction with the registers behind it.
-constexpr const char* kTraceCommands = "c\ntrace on\ntrace-reg on\nc\nq\n";
+/// From the first magic breakpoint to the second, each instruction with the registers and its accesses to memory.
+constexpr const char* kTraceCommands = "c\ntrace on\ntrace-reg on\ntrace-mem on\nc\nq\n";
 
 Machine boot(const Layout& layout, const BenchMachine& wanted, const std::filesystem::path& work) {
     MachineOptions options;
@@ -28,6 +28,7 @@ Machine boot(const Layout& layout, const BenchMachine& wanted, const std::filesy
     options.work_directory = work;
     options.counted = wanted.platform == Platform::QemuSvm && wanted.cpus == 1;
     if (wanted.traced) options.debugger_commands = kTraceCommands;
+    options.cpu_model = wanted.cpu_model;
     build_iso({layout.kernel(), "console=com1", {{"init", layout.program(kProgram)}}}, options.image, work);
     return start_machine(layout, options);
 }

@@ -31,6 +31,7 @@ struct BenchMachine {
     std::uint64_t memory_bytes = mebibytes(2560);
     std::chrono::seconds limit{60};  ///< for the boot and for each answer
     bool traced = false;             ///< Bochs: ready for one trace()
+    std::string cpu_model = {};      ///< see MachineOptions
     std::filesystem::path log;
 };
 

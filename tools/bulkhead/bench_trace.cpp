@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 
+#include "tools/bulkhead/bench_vmcb.hpp"
 #include "tools/bulkhead/bench_vmcs.hpp"
 #include "tools/machine/process.hpp"
 
@@ -21,6 +22,8 @@ constexpr std::string_view kBreakpoint = "xchg bx, bx";
 constexpr std::uint64_t kKernelStart = 0xffff'8000'0000'0000;
 constexpr std::uint64_t kStubPage = 0x3ff000;
 constexpr std::uint64_t kProgramStart = 0x400000;
+constexpr std::uint64_t kPage = 4096;
+constexpr std::string_view kCleanBit = " (clean bit)";
 constexpr unsigned kSmallest = 4;  ///< inlined functions with fewer instructions are not named
 
 std::optional<std::uint64_t> parse_hexadecimal(std::string_view text) {
@@ -57,7 +60,22 @@ std::optional<TracedInstruction> read_instruction(std::string_view line) {
     const auto address = colon == std::string_view::npos ? std::nullopt : parse_hexadecimal(before.substr(colon + 1));
     if (!address) return std::nullopt;
     auto text = line.substr(context + kContext.size());
-    return TracedInstruction{*address, std::string(trimmed(text.substr(0, text.find(';')))), {}};
+    return TracedInstruction{*address, std::string(trimmed(text.substr(0, text.find(';')))), {}, {}};
+}
+
+/// `[CPU0 RD]: LIN 0xADDRESS PHY 0xADDRESS (len=8, WB): ...`; page walks and the processor's own accesses have no LIN.
+std::optional<MemoryAccess> read_access(std::string_view line) {
+    constexpr std::string_view start = "[CPU0 ";
+    constexpr std::string_view linear = "]: LIN ";
+    constexpr std::string_view physical = " PHY 0x";
+    if (!line.starts_with(start) || line.substr(std::min(start.size() + 2, line.size())).substr(0, linear.size()) != linear) return std::nullopt;
+    const auto place = line.find(physical);
+    if (place == std::string_view::npos) return std::nullopt;
+    const auto digits = line.substr(place + physical.size());
+    const auto address = parse_hexadecimal(digits.substr(0, digits.find(' ')));
+    if (!address) return std::nullopt;
+    const auto kind = line.substr(start.size(), 2);
+    return MemoryAccess{*address, kind != "WR", kind != "RD"};
 }
 
 bool is_kernel(std::uint64_t address) { return address >= kKernelStart; }
@@ -143,7 +161,8 @@ Place place_of(std::uint64_t address, const std::map<std::uint64_t, Place>& plac
 constexpr unsigned TraceTotals::*kColumns[] = {
     &TraceTotals::instructions, &TraceTotals::kernel,     &TraceTotals::user,      &TraceTotals::guest,
     &TraceTotals::vmreads,      &TraceTotals::vmwrites,   &TraceTotals::not_shadowed, &TraceTotals::msr_writes,
-    &TraceTotals::msr_reads,    &TraceTotals::cr3_writes, &TraceTotals::flushes};
+    &TraceTotals::msr_reads,    &TraceTotals::cr3_writes, &TraceTotals::flushes,   &TraceTotals::vmcb_reads,
+    &TraceTotals::vmcb_writes,  &TraceTotals::vmcb_clean};
 
 using Counts = std::map<std::string, unsigned>;
 
@@ -164,6 +183,7 @@ std::vector<TracedInstruction> parse_trace(std::string_view text) {
         text.remove_prefix(std::min(end + 1, text.size()));
         if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
         read_register(line, registers);
+        if (const auto access = read_access(line); access && !trace.empty()) trace.back().accesses.push_back(*access);
         auto instruction = read_instruction(line);
         if (!instruction) continue;
         if (instruction->text == kBreakpoint) break;
@@ -184,7 +204,7 @@ std::string special_kind(const TracedInstruction& instruction) {
         return fmt::format("{} {:#x}", verb == "wrmsr" ? "WRMSR" : "RDMSR", value_of(instruction, "rcx") & 0xffff'ffff);
     }
     if (verb == "mov" && words.size() == 2 && words[0].starts_with("cr")) return "MOV to CR" + words[0].substr(2);
-    for (const auto* name : {"vmptrld", "vmclear", "vmlaunch", "vmresume", "vmrun", "vmload", "vmsave", "invept", "invvpid",
+    for (const auto* name : {"vmptrld", "vmclear", "vmlaunch", "vmresume", "vmrun", "vmload", "vmsave", "stgi", "clgi", "invlpga", "invept", "invvpid",
                              "invlpg", "invpcid", "xsetbv", "wbinvd", "ltr", "lidt", "lgdt", "lldt", "in", "out", "iretq", "cpuid"}) {
         if (verb != name) continue;
         std::string upper = verb;
@@ -194,8 +214,26 @@ std::string special_kind(const TracedInstruction& instruction) {
     return {};
 }
 
-std::map<std::string, unsigned> special_counts(const std::vector<TracedInstruction>& trace) {
+std::map<std::string, unsigned> vmcb_accesses(const std::vector<TracedInstruction>& trace) {
+    std::set<std::uint64_t> vmcbs;
+    for (const auto& instruction : trace) {
+        if (is_kernel(instruction.address) && instruction.text == "vmrun") vmcbs.insert(value_of(instruction, "rax"));
+    }
     Counts counts;
+    for (const auto& instruction : trace) {
+        for (const auto& access : instruction.accesses) {
+            const auto offset = access.physical % kPage;
+            if (!vmcbs.contains(access.physical - offset)) continue;
+            const auto name = vmcb_field_name(offset);
+            if (access.reads) ++counts["VMCB read " + name];
+            if (access.writes) ++counts["VMCB write " + name + (has_vmcb_clean_bit(offset) ? std::string(kCleanBit) : "")];
+        }
+    }
+    return counts;
+}
+
+std::map<std::string, unsigned> special_counts(const std::vector<TracedInstruction>& trace) {
+    Counts counts = vmcb_accesses(trace);
     for (const auto& instruction : trace) {
         const auto kind = special_kind(instruction);
         if (!kind.empty()) ++counts[kind];
@@ -219,6 +257,10 @@ TraceTotals total(const std::vector<TracedInstruction>& trace) {
         totals.msr_reads += is("RDMSR");
         totals.cr3_writes += is("MOV to CR3");
         totals.flushes += is("INV");
+    }
+    for (const auto& [kind, count] : vmcb_accesses(trace)) {
+        (kind.starts_with("VMCB read") ? totals.vmcb_reads : totals.vmcb_writes) += count;
+        totals.vmcb_clean += kind.ends_with(kCleanBit) ? count : 0;
     }
     return totals;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One iteration of a benchmark, instruction by instruction: Bochs's debugger traces it between two magic breakpoints,
-// with the registers behind each instruction, and this sums it up: by function, and what is dear on real hardware or
-// when hosted (VMCS accesses with their fields, MSRs, CR3, TLB flushes).
+// with the registers and memory accesses of each instruction, and this sums it up: by function, and what is dear on real hardware or
+// when hosted (VMCS and VMCB accesses with their fields, MSRs, CR3, TLB flushes).
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,18 @@
 
 namespace bulkhead::tool {
 
+/// What an instruction reads or writes by a virtual address.
+struct MemoryAccess {
+    std::uint64_t physical = 0;
+    bool reads = false;
+    bool writes = false;
+};
+
 struct TracedInstruction {
     std::uint64_t address = 0;
     std::string text;  ///< as Bochs disassembles it: "vmread rax, rdx"
     std::map<std::string, std::uint64_t> registers = {};  ///< before it
+    std::vector<MemoryAccess> accesses = {};
 };
 
 /// What lies between the breakpoints, without the second one. Lines of other kinds are passed over.
@@ -27,7 +35,12 @@ struct TracedInstruction {
 /// all others.
 [[nodiscard]] std::string special_kind(const TracedInstruction& instruction);
 
-/// How often each kind occurs. A VMCS field outside the set KVM shadows for its guests has " (not shadowed)" behind it.
+/// The kernel's accesses to the VMCBs that the trace runs, by field: "VMCB write rip". A write to a field the processor
+/// may keep in its cache has " (clean bit)" behind it. What VMRUN, VMLOAD and VMSAVE do themselves is not in it.
+[[nodiscard]] std::map<std::string, unsigned> vmcb_accesses(const std::vector<TracedInstruction>& trace);
+
+/// How often each kind occurs, VMCB accesses among them. A VMCS field outside the set KVM shadows for its guests has
+/// " (not shadowed)" behind it.
 [[nodiscard]] std::map<std::string, unsigned> special_counts(const std::vector<TracedInstruction>& trace);
 
 /// Totals for one line of a table.
@@ -35,6 +48,7 @@ struct TraceTotals {
     unsigned instructions = 0, kernel = 0, user = 0, guest = 0;
     unsigned vmreads = 0, vmwrites = 0, not_shadowed = 0;
     unsigned msr_writes = 0, msr_reads = 0, cr3_writes = 0, flushes = 0;
+    unsigned vmcb_reads = 0, vmcb_writes = 0, vmcb_clean = 0;  ///< the last: writes to fields with a clean bit
 };
 [[nodiscard]] TraceTotals total(const std::vector<TracedInstruction>& trace);
 

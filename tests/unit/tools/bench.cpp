@@ -13,6 +13,7 @@
 #include "tools/bulkhead/bench_protocol.hpp"
 #include "tools/bulkhead/bench_report.hpp"
 #include "tools/bulkhead/bench_trace.hpp"
+#include "tools/bulkhead/bench_vmcb.hpp"
 #include "tools/bulkhead/bench_vmcs.hpp"
 #include "tools/machine/error.hpp"
 
@@ -292,6 +293,41 @@ TEST(BenchTrace, CountsByPlaceAndKind) {
     EXPECT_EQ(totals.guest, 1u);
     EXPECT_EQ(totals.not_shadowed, 1u);
     EXPECT_EQ(totals.cr3_writes, 1u);
+}
+
+TEST(BenchTrace, NamesVmcbFields) {
+    EXPECT_EQ(vmcb_field_name(0x70), "exit_code");
+    EXPECT_EQ(vmcb_field_name(0x578), "rip");
+    EXPECT_EQ(vmcb_field_name(0x412), "cs");
+    EXPECT_EQ(vmcb_field_name(0x800), "offset 0x800");
+    EXPECT_FALSE(has_vmcb_clean_bit(0x578));
+    EXPECT_TRUE(has_vmcb_clean_bit(0x412));
+    EXPECT_TRUE(has_vmcb_clean_bit(0x60));
+}
+
+TEST(BenchTrace, CountsVmcbAccessesOfTheKernel) {
+    constexpr const char* text =
+        "(0).[1] [0x1] 0008:ffffffff80121984 (unk. ctxt): mov rax, qword ptr ds:[rdi+112] ; 48\n"
+        "[CPU0 RD]: PHY 0x0000960b6070 (len=8, WB): 0x00000000 0x00000072\t; PTE\n"
+        "[CPU0 RD]: LIN 0xffff8000960b6070 PHY 0x0000960b6070 (len=8, WB): 0x00000000 0x00000072\n"
+        "(0).[2] [0x1] 0008:ffffffff80121988 (unk. ctxt): mov qword ptr ds:[rdi+1400], rax ; 48\n"
+        "[CPU0 WR]: LIN 0xffff8000960b6578 PHY 0x0000960b6578 (len=8, WB): 0x00000000 0x00001123\n"
+        "(0).[3] [0x1] 0008:ffffffff8012198c (unk. ctxt): or dword ptr ds:[rdi+96], eax ; 48\n"
+        "[CPU0 RW]: LIN 0xffff8000960b6060 PHY 0x0000960b6060 (len=4, WB): 0x00000001\n"
+        "[CPU0 WR]: LIN 0xffff8000960b7060 PHY 0x0000960b7060 (len=4, WB): 0x00000001\n"
+        "[CPU0 WR]: LIN nonsense\n"
+        "rax: 00000000_960b6000\n"
+        "(0).[4] [0x1] 0008:ffffffff80121990 (unk. ctxt): vmrun ; 0f01d8\n"
+        "[CPU0 RD]: PHY 0x0000960b6000 (len=2, INVALID): 0x0000\t; VMCS\n";
+    const auto trace = parse_trace(text);
+    ASSERT_EQ(trace.size(), 4u);
+    EXPECT_EQ(vmcb_accesses(trace), (std::map<std::string, unsigned>{{"VMCB read exit_code", 1}, {"VMCB write rip", 1},
+                                                                     {"VMCB read virtual_interrupt", 1},
+                                                                     {"VMCB write virtual_interrupt (clean bit)", 1}}));
+    const auto totals = total(trace);
+    EXPECT_EQ(totals.vmcb_reads, 2u);
+    EXPECT_EQ(totals.vmcb_writes, 2u);
+    EXPECT_EQ(totals.vmcb_clean, 1u);
 }
 
 TEST(BenchTrace, KeepsTotalsInAFile) {
