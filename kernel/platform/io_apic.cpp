@@ -71,20 +71,16 @@ constinit StaticVector<InterruptOverride, 16> overrides;  // constant after boot
 
 /// The two 8259s, moved away from the exceptions (a spurious interrupt ignores the mask) and masked.
 void mask_legacy_controllers() {
-    struct Pic {
-        uint16_t command;
-        uint8_t cascade;
+    const auto mask = [](uint16_t command, uint8_t first_vector, uint8_t cascade) {
+        const auto data = static_cast<uint16_t>(command + 1);
+        port_write<uint8_t>(command, 0x11);       // ICW1: initialise, ICW4 follows
+        port_write<uint8_t>(data, first_vector);  // ICW2
+        port_write<uint8_t>(data, cascade);       // ICW3
+        port_write<uint8_t>(data, 0x01);          // ICW4: 8086 mode
+        port_write<uint8_t>(data, UINT8_MAX);     // mask
     };
-    uint8_t vector = Vectors::first_external;
-    for (const Pic pic : {Pic{0x20, 1u << 2}, Pic{0xa0, 2}}) {
-        const auto data = static_cast<uint16_t>(pic.command + 1);
-        port_write<uint8_t>(pic.command, 0x11);  // ICW1: initialise, ICW4 follows
-        port_write<uint8_t>(data, vector);       // ICW2
-        port_write<uint8_t>(data, pic.cascade);  // ICW3
-        port_write<uint8_t>(data, 0x01);         // ICW4: 8086 mode
-        port_write<uint8_t>(data, UINT8_MAX);    // mask
-        vector += 8;
-    }
+    mask(0x20, Vectors::first_external, 1u << 2);
+    mask(0xa0, Vectors::first_external + 8, 2);
 }
 
 }  // namespace

@@ -70,13 +70,11 @@ void LocalApic::choose_mode(PhysicalAddress address) {
 }
 
 void LocalApic::enable() {
-    uint64_t base = read_msr(x86::Msr::ApicBase);
-    base |= x86::ApicBase::Enable::mask;
+    const uint64_t base = read_msr(x86::Msr::ApicBase) | x86::ApicBase::Enable::mask;
     write_msr(x86::Msr::ApicBase, base);
     if (mode == Mode::X2Apic) write_msr(x86::Msr::ApicBase, base | x86::ApicBase::X2ApicEnable::mask);
-    for (const ApicRegister entry : {ApicRegister::TimerEntry, ApicRegister::Lint0Entry, ApicRegister::Lint1Entry}) {
+    for (const ApicRegister entry : {ApicRegister::TimerEntry, ApicRegister::Lint0Entry, ApicRegister::Lint1Entry})
         write(entry, ApicLocalEntry::Masked::mask);
-    }
     // LINT1 carries the NMI of PC-compatible machines.
     write(ApicRegister::Lint1Entry, ApicLocalEntry::Delivery::make(ApicDelivery::NonMaskable));
     write(ApicRegister::ErrorEntry, ApicLocalEntry::Masked::mask | ApicLocalEntry::Vector::make(Vectors::error));

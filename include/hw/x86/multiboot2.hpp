@@ -13,12 +13,9 @@ struct MultibootHeader {
 };
 
 enum class MultibootTagType : uint32_t {
-    End = 0,
-    CommandLine = 1,
-    Module = 3,
-    MemoryMap = 6,
-    AcpiOldRoot = 14,
-    AcpiNewRoot = 15,
+    // clang-format off
+    End = 0, CommandLine = 1, Module = 3, MemoryMap = 6, AcpiOldRoot = 14, AcpiNewRoot = 15,
+    // clang-format on
 };
 
 struct MultibootTag {

@@ -13,8 +13,8 @@ constinit std::atomic<unsigned> online_cpus{0};
 
 void describe_task_state(Cpu& cpu, uint16_t limit) {
     const auto base = reinterpret_cast<uint64_t>(cpu.task_state_segment);
-    cpu.descriptors.task_state_low = x86::SegmentDescriptor::task_state(base, limit);
-    cpu.descriptors.task_state_high = x86::SegmentDescriptor{base >> 32};
+    cpu.descriptors().task_state_low = x86::SegmentDescriptor::task_state(base, limit);
+    cpu.descriptors().task_state_high = x86::SegmentDescriptor{base >> 32};
 }
 
 void fill_task_state(Cpu& cpu) {
@@ -22,9 +22,8 @@ void fill_task_state(Cpu& cpu) {
     x86::TaskStateSegment& segment = cpu.task_state->segment;
     segment = {};
     segment.rsp[0] = cpu.kernel_stack_top;
-    for (unsigned i = 0; i < CpuBlock::interrupt_stacks; ++i) {
+    for (unsigned i = 0; i < CpuBlock::interrupt_stacks; ++i)
         segment.interrupt_stack[i] = block + CpuBlock::interrupt_stack_top(i);
-    }
     segment.io_bitmap_offset = sizeof(x86::TaskStateSegment);
     __builtin_memset(cpu.task_state->io_bitmap, UINT8_MAX, TaskState::bitmap_bytes);
     __builtin_memset(cpu.task_state->end_of_bitmap, UINT8_MAX, page_size_bytes);
@@ -69,7 +68,7 @@ bool map_cpu(unsigned id) {
 
 Cpu& prepare_cpu(unsigned id, uint32_t apic_id) {
     Cpu& cpu = *new (&Cpu::at(id)) Cpu{};
-    new (&cpu.descriptors) DescriptorTable{};
+    new (&cpu.descriptors()) DescriptorTable{};
     cpu.id = id;
     cpu.apic_id = apic_id;
     cpu.kernel_stack_top = reinterpret_cast<uint64_t>(&cpu) + CpuBlock::stack_top;
@@ -81,7 +80,7 @@ Cpu& prepare_cpu(unsigned id, uint32_t apic_id) {
 
 void set_up_this_cpu(Cpu& cpu) {
     enable_cpu_features();
-    load_gdt({sizeof(DescriptorTable) - 1, reinterpret_cast<uint64_t>(&cpu.descriptors)});
+    load_gdt({sizeof(DescriptorTable) - 1, reinterpret_cast<uint64_t>(&cpu.descriptors())});
     load_segments();
     cpu.load_task_register(false);
     load_local_descriptor_table(0);

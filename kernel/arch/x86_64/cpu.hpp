@@ -95,7 +95,6 @@ struct Cpu {
     uint64_t waiter = 0;  // likewise of a thread that waits without a deadline, but for flags of what is switched
     // Whose VMCS is current (VT-x), and whose guest registers without a place in VMCS or VMCB are in the CPU.
     Vcpu* loaded_vcpu = nullptr;
-    DescriptorTable& descriptors = descriptors_of(this);
     uint64_t io_version = 0;        // of the I/O bitmap in task_state
     bool task_register_cut = true;  // a VM exit set TR's limit to 67h, or the bitmap was never in it
     uint64_t fs_base = 0;
@@ -121,9 +120,9 @@ struct Cpu {
 
     /// The table lies at the very end of the data pages, before a page that is not there: after a VM exit GDTR.limit is
     /// FFFFh (SDM vol. 3C, 28.5.2), and no selector of a program may turn what lies behind into a descriptor.
-    static DescriptorTable& descriptors_of(Cpu* cpu) {
-        return *reinterpret_cast<DescriptorTable*>(reinterpret_cast<uint64_t>(cpu) + CpuBlock::data_bytes -
-                                                   sizeof(DescriptorTable));
+    DescriptorTable& descriptors() {
+        const uint64_t end = reinterpret_cast<uint64_t>(this) + CpuBlock::data_bytes;
+        return *reinterpret_cast<DescriptorTable*>(end - sizeof(DescriptorTable));
     }
     /// Makes TSS.RSP0 point to the end of the frame that the next entry from ring 3 fills.
     void set_user_frame_end(uint64_t address) { task_state_segment->rsp[0] = address; }
@@ -131,11 +130,8 @@ struct Cpu {
     /// 67h (SDM vol. 3C, 28.5.2).
     void load_task_register(bool with_ports);
 };
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Winvalid-offsetof"  // Cpu has a reference; both compilers support it there
 static_assert(sizeof(Cpu) + sizeof(DescriptorTable) <= CpuBlock::data_bytes);
 static_assert(CpuBlock::stack_top == CPU_STACK_TOP && cpu_region_base == CPU_REGION_BASE);
-#pragma GCC diagnostic pop
 
 /// CPUs that run; constant once the root task starts.
 unsigned cpu_count();

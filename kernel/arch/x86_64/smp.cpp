@@ -72,8 +72,7 @@ void start_other_cpus(const AcpiInformation& acpi) {
     const BorrowedStartPage borrowed;
     const uint32_t own_id = Cpu::current().apic_id;
     for (const uint32_t apic_id : acpi.apic_ids) {
-        if (apic_id == own_id) continue;
-        if (apic_id > LocalApic::highest_id() || cpu_count() == max_cpus) continue;
+        if (apic_id == own_id || apic_id > LocalApic::highest_id() || cpu_count() == max_cpus) continue;
         const unsigned id = cpu_count();
         if (!map_cpu(id)) {
             log("bulkhead: no memory for CPU {} (APIC ID {}) and those behind it", id, apic_id);
