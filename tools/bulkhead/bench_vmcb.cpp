@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "hw/x86/svm/vmcb.hpp"
+#include "hw/x86/svm.hpp"
 
 namespace bulkhead::tool {
 

@@ -70,6 +70,7 @@ struct AsmOffsets {
     static void notifications() {
         OFFSET(NOTIFICATION_TARGET, Notification, target_)  OFFSET(NOTIFICATION_ALLOWED, Notification, allowed_)
         OFFSET(NOTIFICATION_BITS, Notification, bits_)      OFFSET(NOTIFICATION_WAITER, Notification, waiter_)
+        VALUE(CALL_NULL, abi::number_of<abi::Null>)
         VALUE(CALL_SIGNAL, abi::number_of<abi::Signal>)
         VALUE(CALL_WAIT, abi::number_of<abi::Wait>)
         VALUE(STATUS_TIMED_OUT, abi::Status::TimedOut)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How programs enter the kernel: the code of the stub page, what SYSENTER and SYSCALL lead to, and the hand-laid paths
-// of Call and Reply for messages in registers, of Signal and Wait.
+// of Call and Reply for messages in registers, of Signal, Wait and Null.
 //
 // RSP is the CPU's empty kernel stack, whose distance from the CPU block's start is fixed; so the CPU is found without
 // GS. RIP is not saved, as there is one place only from which programs may come and to which they return (Intel SDM
@@ -125,8 +125,12 @@ stub_amd_end:
     jne 6f
     signal_path \leave
 6:  cmp $CALL_WAIT, %eax
-    jne system_call_common
+    jne 7f
     wait_path \leave
+7:  cmp $CALL_NULL, %eax
+    jne system_call_common
+    note_stack
+    leave_with_success \leave
 .endm
 
 .section .text.syscall_entry, "ax"
