@@ -365,7 +365,7 @@ SYSTEM_TEST(no_ring_is_lost_between_two_bindings) {
         const uint64_t missed = NEEDED(listener.ringer.doorbell.bind(notification, 1));
         if (missed != 0) listener.ringer.acknowledge();
     };
-    for (unsigned i = 0; i < 200 && !has_failed(); ++i) {
+    for (unsigned i = 0; i < 60 && !has_failed(); ++i) {
         bind(abi::null_selector);
         if (i % 4 == 0) runtime::sleep_for(20 * ns_per_us);
         bind(listener.n.selector());
@@ -406,7 +406,7 @@ SYSTEM_TEST(made_and_destroyed_under_the_guest) {
     Notification n = NEEDED(Notification::create());
     EXPECT(!ringer.machine.run(shortly()));
     uint64_t missed = 0;
-    for (unsigned i = 0; i < 100 && !has_failed(); ++i) {
+    for (unsigned i = 0; i < 50 && !has_failed(); ++i) {
         missed += NEEDED(ringer.doorbell.bind(n.selector(), 1));
         const uint64_t before = ringer.count();
         EXPECT(eventually([&] { return ringer.count() > before + 2; }));
