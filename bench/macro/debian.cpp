@@ -22,7 +22,7 @@ namespace {
 
 /// Time limits on qemu-svm with counted instructions; slower platforms get a multiple.
 constexpr unsigned kBulkheadSeconds = 240;
-constexpr unsigned kRigSeconds = 400;
+constexpr unsigned kRigSeconds = 900;
 
 std::chrono::seconds limit(Platform platform, unsigned seconds) {
     return std::chrono::seconds(static_cast<unsigned>(seconds * tool::slowness(platform)));
