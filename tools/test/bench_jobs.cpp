@@ -12,6 +12,7 @@ namespace bulkhead::tool {
 namespace {
 
 constexpr unsigned kTimeoutSeconds = 120;  ///< of silence; a busy host is slow
+constexpr unsigned kGuestSeconds = 360;    ///< of a whole run inside Debian, which takes 20 alone
 
 std::vector<CaseResult> run(const std::string& name, Platform platform, unsigned timeout_s, const Layout& layout) {
     const auto log = job_log(layout, name);
@@ -46,7 +47,7 @@ Job guest_job(const TestContext& context) {
     constexpr auto platform = Platform::QemuSvm;
     job.name = fmt::format("bench.guest@{}", to_string(platform));
     job.cases = {job.name};
-    job.timeout_s = kTimeoutSeconds;
+    job.timeout_s = kGuestSeconds;
     job.skip_reason = why_skipped(platform, context);
     job.run = [name = job.name, timeout_s = job.timeout_s, layout = context.layout] { return run_guest(name, platform, timeout_s, layout); };
     return job;
