@@ -408,6 +408,8 @@ SYSTEM_TEST(recall) {
     EXPECT_OK(machine.create({.image = minimal_guest::spin(), .device = device}));
     for (uint64_t i = 0; i < 3; ++i) {
         EXPECT(!machine.run(shortly()));
+        const auto& rounds = machine.ram_at<volatile uint64_t>(Machine::results_address);
+        EXPECT(eventually([&] { return rounds != 0; }));  // the guest is in its loop
         EXPECT_OK(machine.vcpus[0].vcpu.recall());
         EXPECT(eventually([&] { return machine.user[0] == i + 1 || machine.status != ~0u; }));
     }
