@@ -74,7 +74,7 @@ void run_own(const tool::Layout& layout, Platform platform, std::vector<PeerFigu
     const auto limit = std::chrono::seconds(static_cast<unsigned>(kSeconds * tool::slowness(platform)));
     tool::BenchTarget target(layout, {.platform = platform, .limit = limit, .log = tool::new_log_name(layout.logs(), "bench")});
     std::vector<std::string> errors;
-    for (const auto& [name, count] : tool::count_guarded(target, errors)) {
+    for (const auto& [name, count] : tool::count_guarded(target, {}, errors)) {
         const auto least = static_cast<std::uint64_t>(count + 0.5);
         figures.push_back({.name = name, .least = least, .median = least, .rounds = 1});
     }

@@ -30,8 +30,9 @@ struct GuardVerdict {
 [[nodiscard]] BenchCounts parse_counts(std::string_view text, const std::string& key, const std::string& file_name);
 [[nodiscard]] std::string format_counts(const BenchCounts& counts, std::string_view platform);
 
-/// All guarded runs of the target; what fails is in `errors`.
-[[nodiscard]] BenchCounts count_guarded(BenchTarget& target, std::vector<std::string>& errors);
+/// All guarded runs of the target; what fails is in `errors`. What has grown over `baseline` is counted again, twice at
+/// most: a timer of the kernel may have struck inside the run.
+[[nodiscard]] BenchCounts count_guarded(BenchTarget& target, const BenchCounts& baseline, std::vector<std::string>& errors);
 
 /// Where the counts of a platform are committed.
 [[nodiscard]] std::filesystem::path baseline_file(const Layout& layout, Platform platform);
