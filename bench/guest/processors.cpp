@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // From one virtual CPU to another. On the emulated machines the counter advances for all CPUs together: such figures
 // are ticks, and not exact.
-#include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sched.h>
 #include <sys/syscall.h>
@@ -12,6 +11,7 @@
 
 #include "bench/guest/measure.hpp"
 #include "bench/guest/subjects.hpp"
+#include "bench/peers/futex_pair.hpp"
 
 namespace bulkhead::guest {
 namespace {
@@ -43,36 +43,16 @@ void interrupt_to_processor(benchmark::State& state) {
     other.join();
 }
 
-void wait_while(std::atomic<uint32_t>& word, uint32_t value) {
-    while (word.load() == value) ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
-}
-
-void store_and_wake(std::atomic<uint32_t>& word, uint32_t value) {
-    word.store(value);
-    ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
-}
-
 /// Two threads that wake each other. On one CPU nothing leaves the guest; on two, both wake the other's CPU from HLT.
 void wake_round(benchmark::State& state, unsigned other_cpu) {
     if (other_cpu != 0 && !has_two_processors()) return skip(state, "the guest has one CPU (--cpus 2)");
-    std::atomic<uint32_t> there{0};
-    std::atomic<uint32_t> back{0};
-    constexpr uint32_t last = UINT32_MAX;
+    peers::FutexPair pair;
     std::thread other([&] {
         stay_on(other_cpu);
-        for (uint32_t seen = 0; seen != last;) {
-            wait_while(there, seen);
-            seen = there.load();
-            store_and_wake(back, seen);
-        }
+        pair.answer();
     });
-    uint32_t count = 0;
-    measure(state, [&] {
-        const uint32_t before = count++;
-        store_and_wake(there, count);
-        wait_while(back, before);
-    });
-    store_and_wake(there, last);
+    measure(state, [&] { pair.round(); });
+    pair.end();
     other.join();
 }
 

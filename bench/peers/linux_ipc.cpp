@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Linux's own ways to talk cost, on one processor: a round trip between two processes or threads, by the
 // time-stamp counter. Each round is timed alone; the least is what nothing disturbed.
-#include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -10,11 +9,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
-#include <climits>
 #include <thread>
 
+#include "bench/peers/futex_pair.hpp"
 #include "bench/peers/ticks.hpp"
 
 namespace bulkhead::peers {
@@ -129,33 +127,11 @@ void measure_eventfd() {
     });
 }
 
-void wait_while(std::atomic<uint32_t>& word, uint32_t value) {
-    while (word.load() == value) ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, nullptr, nullptr, 0);
-}
-
-void store_and_wake(std::atomic<uint32_t>& word, uint32_t value) {
-    word.store(value);
-    ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
-}
-
 void measure_futex() {
-    static std::atomic<uint32_t> there{0};
-    static std::atomic<uint32_t> back{0};
-    constexpr uint32_t last = UINT_MAX;
-    std::thread other([] {
-        for (uint32_t seen = 0; seen != last;) {
-            wait_while(there, seen);
-            seen = there.load();
-            store_and_wake(back, seen);
-        }
-    });
-    uint32_t count = 0;
-    measure("futex: round trip, two threads", [&] {
-        const uint32_t before = count++;
-        store_and_wake(there, count);
-        wait_while(back, before);
-    });
-    store_and_wake(there, last);
+    FutexPair pair;
+    std::thread other([&] { pair.answer(); });
+    measure("futex: round trip, two threads", [&] { pair.round(); });
+    pair.end();
     other.join();
 }
 

@@ -95,7 +95,7 @@ abi::Result<void> Domain::allow_ports(PortRange& ports) {
     // The hand-laid paths switch no ports: they must leave this domain's threads alone before there are any.
     for (Object& owned : owned_)
         if (auto* thread = object_cast<Thread>(&owned); thread != nullptr) thread->note_ports();
-    cross_cpu::run_everywhere([](void*) {}, nullptr);
+    cross_cpu::run_everywhere([] {});
     if (port_ranges_.full()) return Status::Busy;
     if (ports.users_.contains(this)) return Status::Overlap;
     if (!ports.users_.push_back(this)) return Status::Busy;

@@ -16,7 +16,7 @@ Doorbell::Doorbell(Domain& guest, uint16_t port, uint8_t size)
 uint64_t Doorbell::bind(uint64_t word, uint64_t bits) {
     // Between the two words no CPU is in the middle of a ring: none meets one notification with the bits of another.
     word_.store(nobody);
-    cross_cpu::run_everywhere([](void*) {}, nullptr);
+    cross_cpu::run_everywhere([] {});
     bits_.store(bits, std::memory_order_relaxed);
     word_.store(word);
     return missed_.exchange(0);

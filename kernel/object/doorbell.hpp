@@ -5,7 +5,7 @@
 // counted, and whoever binds it next is told (docs/decision/0014-doorbells.md).
 //
 // Concurrency: rung on any CPU at any time, with interrupts off; the rest under the configuration lock. One that was
-// taken out of its table stays allocated until every CPU has left the kernel once (graveyard.hpp).
+// taken out of its table stays allocated until every CPU has left the kernel once (graveyard.cpp).
 #pragma once
 
 #include <atomic>

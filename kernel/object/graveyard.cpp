@@ -32,7 +32,7 @@ class Graveyard {
         at_ = condemned_.next(*at_);
         if (at_ == nullptr) {
             if (phase_ == Phase::Condemn || phase_ == Phase::RetireRest)
-                cross_cpu::run_everywhere([](void*) { cross_cpu::serve_wake_ups(); }, nullptr);  // grace
+                cross_cpu::run_everywhere(cross_cpu::serve_wake_ups);  // grace
             phase_ = static_cast<Phase>(static_cast<uint8_t>(phase_) + 1);
             at_ = condemned_.front();
         }

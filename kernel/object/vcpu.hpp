@@ -122,6 +122,7 @@ class Vcpu final : public ExecutionContext {
     bool parking_is_over();
     void follow_spaces();
     void count(abi::ExitReason reason);
+    void count_absorbed(abi::ExitReason reason);
 
     void apply(const abi::Registers& reply);
     void set_results(const abi::Registers& reply);

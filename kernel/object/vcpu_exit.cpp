@@ -71,9 +71,14 @@ void Vcpu::send_exit_slowly() { Ipc::call_from_vcpu(*this, portal_word_, exit_);
 
 void Vcpu::count(ExitReason reason) { ++page().exits[static_cast<size_t>(reason)]; }
 
+void Vcpu::count_absorbed(ExitReason reason) {
+    abi::VcpuStatePage& counters = page();
+    ++counters.exits[static_cast<size_t>(reason)];
+    ++counters.absorbed_exits[static_cast<size_t>(reason)];
+}
+
 void Vcpu::absorbed(ExitReason reason) {
-    count(reason);
-    ++page().absorbed_exits[static_cast<size_t>(reason)];
+    count_absorbed(reason);
     go_on();
 }
 
@@ -96,10 +101,8 @@ void Vcpu::on_cpuid() {
 }
 
 void Vcpu::ring(Doorbell& doorbell) {
-    abi::VcpuStatePage& counters = page();
-    ++counters.exits[static_cast<size_t>(ExitReason::PortWrite)];
-    ++counters.absorbed_exits[static_cast<size_t>(ExitReason::PortWrite)];
-    if (!doorbell.ring()) [[unlikely]] ++counters.missed_doorbells;
+    count_absorbed(ExitReason::PortWrite);
+    if (!doorbell.ring()) [[unlikely]] ++page().missed_doorbells;
 }
 
 extern "C" void ring_doorbell(Vcpu& vcpu, Doorbell& doorbell) { vcpu.ring(doorbell); }
@@ -140,8 +143,7 @@ void Vcpu::on_hypercall() {
 void Vcpu::on_hlt() {
     if ((absorb_ & static_cast<uint32_t>(abi::AbsorbFlag::Hlt)) == 0) on_other(ExitReason::Hlt);
     VcpuBackend backend = vcpu_backend();
-    count(ExitReason::Hlt);
-    ++page().absorbed_exits[static_cast<size_t>(ExitReason::Hlt)];
+    count_absorbed(ExitReason::Hlt);
     backend.skip_instruction(*this);
     interrupts_enabled_ = backend.interrupts_enabled(*this);
     backend.leave();

@@ -19,11 +19,6 @@ class VirtualApic {
 
     explicit VirtualApic(void* page) : page_{static_cast<uint8_t*>(page)} {}
 
-    /// Makes a vector pending. A level-triggered one has its end of interrupt reported.
-    void post(uint8_t vector, bool level) {
-        static_cast<void>(set_level(vector, level));
-        request(vector);
-    }
     /// Whether its end of interrupt shall be reported. True if that is a change.
     [[nodiscard]] bool set_level(uint8_t vector, bool level) {
         if (((*word(Register::Tmr, vector) & bit(vector)) != 0) == level) return false;
@@ -34,6 +29,7 @@ class VirtualApic {
         }
         return true;
     }
+    /// Makes a vector pending.
     void request(uint8_t vector) { __atomic_fetch_or(word(Register::Irr, vector), bit(vector), __ATOMIC_RELEASE); }
 
     /// The largest vector set in IRR, ISR or TMR.

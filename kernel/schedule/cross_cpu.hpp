@@ -14,13 +14,17 @@ using Function = void (*)(void*);
 
 /// Runs `function(argument)` on one CPU and waits for it. Under the configuration lock.
 void run_on(uint32_t cpu, Function function, void* argument);
-/// The same for a function object without arguments.
+/// Runs it on all CPUs, this one included, and waits.
+void run_everywhere(Function function, void* argument);
+/// The same for function objects without arguments.
 template <typename Work>
 void run_on(uint32_t cpu, Work work) {
     run_on(cpu, [](void* argument) { (*static_cast<Work*>(argument))(); }, &work);
 }
-/// Runs it on all CPUs, this one included, and waits.
-void run_everywhere(Function function, void* argument);
+template <typename Work>
+void run_everywhere(Work work) {
+    run_everywhere([](void* argument) { (*static_cast<Work*>(argument))(); }, &work);
+}
 /// Makes a CPU look for wake-ups and pending work: a guest on it exits.
 void kick(uint32_t cpu);
 /// Serves the wake-ups other CPUs asked for.

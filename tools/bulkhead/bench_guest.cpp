@@ -33,13 +33,6 @@ fs::path program_file(const Layout& layout) {
     return file;
 }
 
-/// `text` as one word of a shell.
-std::string shell_word(std::string_view text) {
-    std::string word = "'";
-    for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return word + "'";
-}
-
 /// Linux's MSR driver out of the guest's kernel package, without debug information, which Linux would spend its time on.
 void extract_msr_driver(const Layout& layout, const fs::path& file) {
     const auto package = layout.guests() / "linux-cloud" / "kernel.deb";

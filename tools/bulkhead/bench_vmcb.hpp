@@ -8,7 +8,7 @@
 
 namespace bulkhead::tool {
 
-/// The name as in hw/x86/svm/vmcb.hpp, or the offset in hexadecimal.
+/// The name as in hw/x86/svm.hpp, or the offset in hexadecimal.
 [[nodiscard]] std::string vmcb_field_name(std::uint64_t offset);
 [[nodiscard]] bool has_vmcb_clean_bit(std::uint64_t offset);
 

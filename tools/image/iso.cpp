@@ -22,11 +22,7 @@ namespace {
 std::string quote_words(std::string_view text) {
     std::istringstream words{std::string(text)};
     std::string result;
-    for (std::string word; words >> word;) {
-        result += result.empty() ? "'" : " '";
-        for (const char c : word) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-        result += "'";
-    }
+    for (std::string word; words >> word;) result += (result.empty() ? "" : " ") + shell_word(word);
     return result;
 }
 

@@ -103,6 +103,12 @@ void Child::kill() {
     wait();
 }
 
+std::string shell_word(std::string_view text) {
+    std::string word = "'";
+    for (const char c : text) word += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return word + "'";
+}
+
 int exit_status(int wait_status) {
     if (WIFEXITED(wait_status)) return WEXITSTATUS(wait_status);
     return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : 1;

@@ -80,6 +80,9 @@ struct Output {
 /// Where PATH has the program.
 [[nodiscard]] std::optional<std::filesystem::path> find_program(std::string_view name);
 
+/// `text` in single quotes, as one word of a shell, GRUB's among them.
+[[nodiscard]] std::string shell_word(std::string_view text);
+
 /// The exit status a shell would report for a wait status.
 [[nodiscard]] int exit_status(int wait_status);
 

@@ -33,7 +33,7 @@ struct AsmOffsets {
     static void system_calls() {
         FRAME(R15, r15)  FRAME(R14, r14)  FRAME(R13, r13)  FRAME(R12, r12)  FRAME(RBX, rbx)  FRAME(R10, r10)
         FRAME(R9, r9)    FRAME(R8, r8)    FRAME(RSI, rsi)  FRAME(RDI, rdi)  FRAME(RAX, rax)  FRAME(RCX, rcx)
-        FRAME(CS, cs)    FRAME(RIP, rip)  FRAME(RSP, rsp)  FRAME(RFLAGS, rflags)  FRAME(ERROR_CODE, error_code)
+        FRAME(CS, cs)    FRAME(RIP, rip)  FRAME(RSP, rsp)  FRAME(RFLAGS, rflags)
         VALUE(FRAME_SIZE, sizeof(RegisterFrame))  // behind it, in the thread, stands the stack to continue on
         static_assert(offsetof(UserFrame, kernel_stack_top) == sizeof(RegisterFrame));
         OFFSET(TASK_STATE_RSP0, x86::TaskStateSegment, rsp)

@@ -113,11 +113,9 @@ void flush_loaded_root_table() { write_cr3(Cpu::current().loaded_root.value()); 
 
 void forget_domain(const Domain& domain) {
     const PhysicalAddress root = domain.space().root();
-    cross_cpu::run_everywhere(
-        [](void* dying) {
-            if (loaded_root_table() == *static_cast<const PhysicalAddress*>(dying)) load_root_table(Cpu::current(), kernel_root());
-        },
-        const_cast<PhysicalAddress*>(&root));
+    cross_cpu::run_everywhere([root] {
+        if (loaded_root_table() == root) load_root_table(Cpu::current(), kernel_root());
+    });
 }
 
 PhysicalAddress stub_page() { return stub; }

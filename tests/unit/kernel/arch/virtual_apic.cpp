@@ -15,6 +15,12 @@ class VirtualApicTest : public testing::Test {
   protected:
     alignas(4096) std::array<uint8_t, 4096> page{};
     VirtualApic apic{page.data()};
+
+    /// As the kernel posts (Vcpu::request).
+    void post(uint8_t vector, bool level) {
+        static_cast<void>(apic.set_level(vector, level));
+        apic.request(vector);
+    }
 };
 
 TEST_F(VirtualApicTest, EmptyPageDeliversNothing) {
@@ -26,7 +32,7 @@ TEST_F(VirtualApicTest, EmptyPageDeliversNothing) {
 }
 
 TEST_F(VirtualApicTest, LayoutIsThatOfTheHardware) {
-    apic.post(0x41, false);
+    post(0x41, false);
     EXPECT_EQ(page[0x200 + 2 * 16], 1u << 1);  // vector 65: third register of IRR, bit 1
     apic.accept(0x41);
     EXPECT_EQ(page[0x200 + 2 * 16], 0);
@@ -37,7 +43,7 @@ TEST_F(VirtualApicTest, LayoutIsThatOfTheHardware) {
 
 TEST_F(VirtualApicTest, EveryVectorFindsItsPlace) {
     for (unsigned vector = 16; vector < 256; ++vector) {
-        apic.post(static_cast<uint8_t>(vector), vector % 3 == 0);
+        post(static_cast<uint8_t>(vector), vector % 3 == 0);
         EXPECT_EQ(apic.highest(Register::Irr), vector);
     }
     for (unsigned vector = 255; vector >= 16; --vector) {
@@ -63,11 +69,11 @@ TEST_F(VirtualApicTest, TellsWhenAVectorChangesItsKind) {
 }
 
 TEST_F(VirtualApicTest, HigherClassInterruptsLower) {
-    apic.post(0x45, false);
+    post(0x45, false);
     apic.accept(0x45);
-    apic.post(0x4f, false);
+    post(0x4f, false);
     EXPECT_FALSE(apic.deliverable()) << "same class";
-    apic.post(0x50, false);
+    post(0x50, false);
     EXPECT_EQ(apic.deliverable(), 0x50);
     apic.accept(0x50);
     EXPECT_EQ(apic.processor_priority(), 0x50);
@@ -78,7 +84,7 @@ TEST_F(VirtualApicTest, HigherClassInterruptsLower) {
 
 TEST_F(VirtualApicTest, TaskPriorityHoldsBack) {
     apic.set_task_priority(0x55);
-    apic.post(0x5f, false);
+    post(0x5f, false);
     EXPECT_FALSE(apic.deliverable());
     EXPECT_EQ(apic.held_by_task_priority(), 0x5f);
     EXPECT_EQ(apic.processor_priority(), 0x55);
@@ -88,23 +94,23 @@ TEST_F(VirtualApicTest, TaskPriorityHoldsBack) {
 }
 
 TEST_F(VirtualApicTest, WhatServiceHoldsBackIsNotHeldByTaskPriority) {
-    apic.post(0x61, false);
+    post(0x61, false);
     apic.accept(0x61);
     apic.set_task_priority(0x50);
-    apic.post(0x5f, false);
+    post(0x5f, false);
     EXPECT_FALSE(apic.held_by_task_priority());
 }
 
 TEST_F(VirtualApicTest, EdgeAfterLevelClearsTheTriggerMode) {
-    apic.post(0x61, true);
+    post(0x61, true);
     EXPECT_EQ(apic.level_vectors(1), uint64_t{1} << (0x61 - 64));
-    apic.post(0x61, false);
+    post(0x61, false);
     EXPECT_EQ(apic.level_vectors(1), 0u);
 }
 
 TEST_F(VirtualApicTest, ReadsOnlyItsHalf) {
     apic.set_task_priority(0x20);
-    apic.post(0x90, false);
+    post(0x90, false);
     EXPECT_EQ(apic.read(0x08), 0x20u);
     EXPECT_EQ(apic.read(0x0a), 0x20u);
     EXPECT_EQ(apic.read(0x24), 1u << 16);
@@ -115,7 +121,7 @@ TEST_F(VirtualApicTest, ReadsOnlyItsHalf) {
 
 TEST_F(VirtualApicTest, PostsOfSeveralCpusAreAllKept) {
     const auto poster = [this](unsigned first) {
-        for (unsigned vector = first; vector < 256; vector += 2) apic.post(static_cast<uint8_t>(vector), false);
+        for (unsigned vector = first; vector < 256; vector += 2) post(static_cast<uint8_t>(vector), false);
     };
     std::thread even{poster, 16}, odd{poster, 17};
     even.join();
