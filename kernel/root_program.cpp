@@ -60,8 +60,9 @@ abi::Result<std::byte*> map_root_pages(Domain& root, const Range& range, x86::Pa
     const Range physical = *Range::create(physical_of(pages).value(), range.size());
     auto* memory = TRY(root.make<MemoryObject>(nullptr, physical, MemoryObject::Kind::Ram, false));
     TRY(root.space().map(range, *memory, 0, access));
-    while (!LongOperation::step()) {
-    }
+    std::optional<abi::Status> status;
+    while (!status) status = LongOperation::step();
+    if (*status != abi::Status::Ok) return *status;
     return static_cast<std::byte*>(pages);
 }
 
