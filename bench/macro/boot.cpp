@@ -38,7 +38,7 @@ std::chrono::seconds limit(Platform platform, unsigned seconds) {
 tool::SystemRequest guest_request(const tool::Layout& layout, Platform platform) {
     tool::SystemRequest request;
     request.platform = platform;
-    request.counted = true;
+    request.time = tool::MachineTime::Counted;
     request.exec_command = kStamp;
     request.exec_programs = {{"stamp", layout.build / "peers" / "stamp"}};
     request.overrides.memory_bytes = kGuestMemory;
@@ -187,7 +187,7 @@ RigOutput run_peers(const tool::Layout& layout, Platform platform, const std::ve
     tool::Rig rig;
     rig.platform = platform;
     rig.memory_bytes = kGuestMemory + tool::mebibytes(128);
-    rig.counted = true;
+    rig.time = tool::MachineTime::Counted;
     rig.with_qemu = true;
     rig.script = rig_script(peers);
     rig.files = {{"vmlinuz", tool::read_file(guest / "vmlinuz")},

@@ -61,7 +61,7 @@ RigOutput run_peers(const tool::Layout& layout, Platform platform, const std::ve
     tool::Rig rig;
     rig.platform = platform;
     rig.memory_bytes = tool::mebibytes(kPeerGuestMiB + 128);
-    rig.counted = true;
+    rig.time = tool::MachineTime::Counted;
     rig.with_qemu = std::any_of(peers.begin(), peers.end(), [](const auto& peer) { return peer.name != "minimal"; });
     rig.script = rig_script(peers);
     rig.files = {{"vmlinuz", tool::read_file(guest / "vmlinuz")},

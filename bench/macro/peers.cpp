@@ -85,7 +85,7 @@ void run_linux(const tool::Layout& layout, Platform platform, PeerComparison& co
     tool::Rig rig;
     rig.platform = platform;
     rig.memory_bytes = 0;
-    rig.counted = true;
+    rig.time = tool::MachineTime::Counted;
     rig.script = fmt::format("linux_ipc\nkvm_loops\necho {}\n", kDone);
     for (const char* name : {"linux_ipc", "kvm_loops"}) rig.programs[name] = layout.build / "peers" / name;
     const auto limit = std::chrono::seconds(static_cast<unsigned>(kSeconds * tool::slowness(platform)));

@@ -64,9 +64,15 @@ class VirtualApic {
         if (!requested || (*requested & class_mask) <= service || deliverable()) return std::nullopt;
         return requested;
     }
-    /// The processor takes the vector: from IRR to ISR.
+    /// The processor takes the vector: from IRR to ISR, at once or in two steps.
     void accept(uint8_t vector) {
+        take_request(vector);
+        begin_service(vector);
+    }
+    void take_request(uint8_t vector) {
         __atomic_fetch_and(word(Register::Irr, vector), ~bit(vector), __ATOMIC_RELAXED);
+    }
+    void begin_service(uint8_t vector) {
         __atomic_fetch_or(word(Register::Isr, vector), bit(vector), __ATOMIC_RELAXED);
     }
     /// What an EOI ended; `level` if its TMR bit is set.

@@ -217,7 +217,8 @@ void Scheduler::serve_woken() {
     ExecutionContext* context = woken_.exchange(nullptr, std::memory_order_acquire);
     while (context != nullptr) {
         ExecutionContext* next = context->next_woken_;
-        context->wake_pending_.store(false, std::memory_order_release);
+        // A full barrier: whoever still sees it set has done before what `woken` looks at behind it.
+        context->wake_pending_.exchange(false);
         if (context->state_ != ExecutionContext::State::Dead) context->woken();
         context = next;
     }

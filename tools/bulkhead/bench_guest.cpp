@@ -168,7 +168,7 @@ GuestBenchResult run_guest_bench(const Layout& layout, const GuestBench& bench, 
     const TemporaryDirectory work;
     SystemRequest request;
     request.platform = bench.platform;
-    request.counted = bench_unit(bench.platform, bench.cpus) == BenchUnit::Instructions;
+    request.time = MachineTime::Counted;
     request.overrides.cpus = bench.cpus;
     request.overrides.command_line = kGuestBenchCommandLine;
     request.exec_programs = guest_bench_files(layout, work.path());

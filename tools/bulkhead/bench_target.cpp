@@ -26,7 +26,7 @@ Machine boot(const Layout& layout, const BenchMachine& wanted, const std::filesy
     options.memory_bytes = wanted.memory_bytes;
     options.image = work / "boot.iso";
     options.work_directory = work;
-    options.counted = wanted.platform == Platform::QemuSvm && wanted.cpus == 1;
+    if (wanted.cpus == 1) options.time = MachineTime::Counted;
     if (wanted.traced) options.debugger_commands = kTraceCommands;
     options.cpu_model = wanted.cpu_model;
     build_iso({layout.kernel(), "console=com1", {{"init", layout.program(kProgram)}}}, options.image, work);

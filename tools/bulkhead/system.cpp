@@ -107,7 +107,7 @@ PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path&
     run.machine.cpus = system.machine_cpus;
     run.machine.memory_bytes = request.real_memory_bytes != 0 ? request.real_memory_bytes : system.machine_memory_bytes;
     run.machine.cpu_model = request.cpu_model;
-    run.machine.counted = request.counted && request.platform == Platform::QemuSvm;
+    run.machine.time = request.time.value_or(request.terminal ? MachineTime::Paced : MachineTime::Skipped);
     run.machine.uefi = request.uefi;
     run.machine.wait_for_gdb = request.gdb_port != 0;
     run.machine.gdb_port = request.gdb_port;
@@ -152,7 +152,7 @@ SessionResult run_program(const Layout& layout, const std::string& program, cons
     options.uefi = request.uefi;
     options.wait_for_gdb = request.gdb_port != 0;
     options.gdb_port = request.gdb_port;
-    options.counted = request.counted && request.platform == Platform::QemuSvm;
+    options.time = request.time.value_or(MachineTime::Skipped);
     build_program_image(layout, program, request.kernel_arguments, options.image, work.path());
     RunLog log(log_file);
     auto machine = start_machine(layout, options);

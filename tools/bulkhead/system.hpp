@@ -25,7 +25,7 @@ struct SystemRequest {
     std::map<std::string, std::filesystem::path> exec_programs = {};  ///< by name in the guest's /bulkhead, for --exec
     std::optional<TerminalDescription> terminal = {};  ///< what the first guest's console is shown on
     std::string kernel_arguments = {};               ///< appended to Bulkhead's command line
-    bool counted = false;                            ///< see MachineOptions
+    std::optional<MachineTime> time = {};            ///< nothing: as it suits whoever is at the console, or waits
     bool uefi = false;
     unsigned gdb_port = 0;  ///< not 0: stop before the first instruction and wait for gdb there
     // What a test does to a system:

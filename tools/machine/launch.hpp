@@ -14,6 +14,15 @@
 
 namespace bulkhead::tool {
 
+/// What the time of QEMU's emulated CPUs is; the other platforms have their own. With guests it must not be `Host`: then
+/// QEMU 7.2 loses interrupts, and the nested-paging state of its first CPU (docs/decision/0016-qemu-time.md).
+enum class MachineTime : std::uint8_t {
+    Host,     ///< this machine's; the CPUs run in parallel
+    Paced,    ///< an instruction takes 1 ns; while all CPUs are idle, time passes as it does here: for people
+    Skipped,  ///< the same, but idle time takes none: for whoever waits for a result
+    Counted,  ///< the same, and the date is a fixed one: runs repeat exactly
+};
+
 struct MachineOptions {
     Platform platform = Platform::QemuSvm;
     unsigned cpus = 1;
@@ -21,7 +30,7 @@ struct MachineOptions {
     std::filesystem::path image;           ///< hybrid ISO, see tools/image
     std::filesystem::path work_directory;  ///< for the emulator's own files; lives as long as the machine
     std::string cpu_model = {};            ///< overrides the platform's processor model
-    bool counted = false;                  ///< QEMU: the TSC counts instructions, runs repeat exactly
+    MachineTime time = MachineTime::Host;
     bool uefi = false;                     ///< QEMU: boot by OVMF instead of the PC BIOS
     bool forgive_unknown_msrs = false;  ///< Bochs: they read as zero instead of raising #GP; Linux needs it
     std::string debugger_commands = {};    ///< Bochs: what its debugger does, line by line; output in bochs-output.log

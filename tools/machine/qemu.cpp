@@ -60,9 +60,10 @@ std::vector<std::string> qemu_arguments(const MachineOptions& options) {
         append(words, {"-drive", "if=pflash,format=raw,readonly=on,file=" + quoted(firmware.code)});
         append(words, {"-drive", "if=pflash,format=raw,file=" + quoted(variables)});
     }
-    if (options.counted) {
-        append(words, {"-icount", "shift=0,sleep=off", "-rtc", "base=2020-01-01,clock=vm", "-seed", "1"});
+    if (!kvm && options.time != MachineTime::Host) {
+        append(words, {"-icount", options.time == MachineTime::Paced ? "shift=0,sleep=on" : "shift=0,sleep=off"});
     }
+    if (!kvm && options.time == MachineTime::Counted) append(words, {"-rtc", "base=2020-01-01,clock=vm", "-seed", "1"});
     if (options.wait_for_gdb) append(words, {"-gdb", "tcp:127.0.0.1:" + std::to_string(options.gdb_port), "-S"});
     return words;
 }

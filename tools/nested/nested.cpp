@@ -73,7 +73,7 @@ Machine start_rig(const Layout& layout, const Rig& rig, const fs::path& work_dir
     outer.platform = rig.platform;
     outer.cpus = rig.cpus;
     outer.forgive_unknown_msrs = true;
-    outer.counted = rig.counted && rig.platform == Platform::QemuSvm;
+    outer.time = rig.time;
     outer.memory_bytes = rig.memory_bytes + kOuterMemory;
     outer.work_directory = work_directory;
     outer.image = work_directory / "rig.iso";

@@ -15,7 +15,7 @@ struct Rig {
     Platform platform = Platform::QemuSvm;      ///< the emulated machine: qemu-svm or bochs-vmx
     unsigned cpus = 1;
     std::uint64_t memory_bytes = 0;             ///< beside what the rig needs for itself
-    bool counted = false;                       ///< see MachineOptions
+    MachineTime time = MachineTime::Skipped;
     bool with_qemu = false;                     ///< put QEMU into it
     std::string script = {};                    ///< for busybox's shell; the machine ends behind it
     std::map<std::string, std::string> files = {};     ///< content by name in /bulkhead

@@ -57,7 +57,7 @@ MachineOptions machine_options(const SystemRun& run, const fs::path& image, cons
     options.memory_bytes = run.suite.memory_bytes;
     options.image = image;
     options.work_directory = work;
-    options.counted = run.suite.counted && run.platform == Platform::QemuSvm;
+    if (run.suite.counted) options.time = MachineTime::Counted;
     if (run.platform == Platform::QemuSvm) options.cpu_model = run.suite.qemu_cpu;
     if (run.platform == Platform::BochsVmx) options.cpu_model = run.suite.bochs_cpu;
     return options;

@@ -34,7 +34,9 @@ struct VirtualInterruptControl {
     using TaskPriority = BitField<0, 8, uint8_t>;  // bits 7:4 of the APIC's TPR
     using Request = Bit<8>;
     using Priority = BitField<16, 4, uint8_t>;
+    using IgnoreTaskPriority = Bit<20>;
     using Masking = Bit<24>;
+    using Vector = BitField<32, 8, uint8_t>;
 };
 
 enum class SvmTlbControl : uint8_t { Nothing = 0, FlushAll = 1, FlushAsid = 3 };

@@ -50,12 +50,13 @@ struct VcpuHardware {
     uint64_t written_tsc_offset = 0;  // VT-x: as it stands in the VMCS
     uint64_t interrupted = 0;     // event the last exit interrupted (EventInformation), injected again by itself
     uint8_t instruction_length = 0;
-    bool injecting = false;       // an event is in the entry field and not yet delivered
+    bool injecting = false;       // an event is in the entry field and not yet delivered, or one is handed over
+    uint8_t handed_over = 0;      // AMD-V: vector that the CPU delivers when the guest can take it; neither in IRR nor ISR
     bool launched = false;        // VT-x: VMRESUME, not VMLAUNCH
     bool apic_changed = false;    // ISR or TMR changed behind the hardware's back: its copies must follow
     bool nmi_blocked = false;     // AMD-V: the guest is in its NMI handler
     bool nmi_waits = false;       // AMD-V: another NMI came meanwhile
-    enum class Step : uint8_t { None, TaskPriority, NmiReturn, Shadow };
+    enum class Step : uint8_t { None, TaskPriority, GuestsOwn, NmiReturn, Shadow };
     Step step = Step::None;       // AMD-V: one instruction is executed and then looked at
     uint64_t tag_generation = 0;  // AMD-V: when the ASID was handed out
     uint32_t controls = 0;        // VT-x: primary controls as last written

@@ -96,13 +96,20 @@ TEST(QemuArguments, FollowTheOptions) {
     EXPECT_TRUE(contains(plain, "768"));
     EXPECT_TRUE(contains(plain, "file=/tmp/a,,b.iso,format=raw,if=ide,media=cdrom,readonly=on"));
     EXPECT_FALSE(contains(plain, "-icount"));
-    options.counted = true;
+    options.time = MachineTime::Counted;
     options.cpu_model = "max,-la57";
     const auto counted = qemu_arguments(options);
-    EXPECT_TRUE(contains(counted, "-icount"));
+    EXPECT_TRUE(contains(counted, "shift=0,sleep=off"));
+    EXPECT_TRUE(contains(counted, "base=2020-01-01,clock=vm"));
     EXPECT_TRUE(contains(counted, "max,-la57"));
+    options.time = MachineTime::Skipped;
+    EXPECT_TRUE(contains(qemu_arguments(options), "shift=0,sleep=off"));
+    EXPECT_FALSE(contains(qemu_arguments(options), "-rtc"));
+    options.time = MachineTime::Paced;
+    EXPECT_TRUE(contains(qemu_arguments(options), "shift=0,sleep=on"));
     options.platform = Platform::Kvm;
     EXPECT_TRUE(contains(qemu_arguments(options), "kvm"));
+    EXPECT_FALSE(contains(qemu_arguments(options), "-icount"));
 }
 
 TEST(RunCommand, CollectsOutputAndStatus) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // AMD-V: loading a vCPU, entering and leaving, events, and its state.
+#include <utility>
+
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 
 namespace bulkhead::kernel {
@@ -13,6 +15,13 @@ extern "C" [[noreturn]] void svm_enter(GuestFrame& frame, PhysicalAddress vmcb);
 constexpr uint64_t single_step = 1 << 14;  // of DR6
 constexpr uint64_t blocking_by_nmi = 1 << 3;
 constexpr auto iret = static_cast<uint32_t>(x86::SvmIntercept1::Iret);
+constexpr auto nmi_window = static_cast<uint32_t>(x86::SvmIntercept1::VirtualInterrupt);
+
+/// Whether one instruction is executed before anything is asked for. Behind it, `look_again`.
+static bool is_stepping(Vcpu& vcpu) {
+    const Step step = vcpu.hardware().step;
+    return step != Step::None && step != Step::NmiReturn;
+}
 
 /// A new address-space identifier is a flushed one; when all were given out, everything is flushed once.
 void SvmBackend::assign_asid(Vcpu& vcpu) {
@@ -83,9 +92,10 @@ void SvmBackend::inject(Vcpu& vcpu, uint64_t event) {
 void SvmBackend::deliver_nmi(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
+    if (hardware.handed_over != 0) take_back(vcpu);
     if (hardware.nmi_blocked || hardware.injecting || (vmcb.interrupt_shadow & 1) != 0) {
         hardware.nmi_waits = true;
-        if (!hardware.nmi_blocked) request_window(vcpu, UINT8_MAX);
+        if (!hardware.nmi_blocked) request_nmi_window(vcpu);
         return;
     }
     hardware.nmi_waits = false;
@@ -98,27 +108,66 @@ void SvmBackend::deliver_nmi(Vcpu& vcpu) {
 /// Only MOV to CR8 lowers TPR without an exit.
 void SvmBackend::watch_task_priority(Vcpu& vcpu) {
     Vmcb& vmcb = vmcb_of(vcpu);
-    if (vcpu.hardware().step == Step::TaskPriority) return;  // asked for again after the step
+    if (is_stepping(vcpu)) return;
     vmcb.intercept_cr |= x86::svm_intercept_write_cr8;
     changed<SvmClean::Intercepts>(vmcb);
 }
 
-/// A virtual interrupt that is never delivered: its intercept says that the guest would take one. While it is there,
-/// MOV to CR8 is intercepted: QEMU 7.2 stops by an assertion when a guest executes one then. And it compares priorities
-/// wrongly (equal ones pass), so what TPR holds back is not asked for in this way.
-void SvmBackend::request_window(Vcpu& vcpu, uint8_t vector) {
+/// What the CPU shall take as soon as the guest can. TPR is left out, because QEMU 7.2 compares priorities wrongly (equal
+/// ones pass): what it holds back is not asked for. And QEMU stops by an assertion when a guest executes MOV to CR8 then.
+void SvmBackend::request_virtual_interrupt(Vcpu& vcpu, uint8_t vector) {
     Vmcb& vmcb = vmcb_of(vcpu);
-    if (vcpu.hardware().step == Step::TaskPriority) return;
-    watch_task_priority(vcpu);
-    vmcb.virtual_interrupt = Virtual::Priority::write(vmcb.virtual_interrupt | Virtual::Request::mask, vector >> 4);
+    vmcb.virtual_interrupt = (vmcb.virtual_interrupt & Virtual::TaskPriority::mask) | Virtual::Masking::mask |
+                             Virtual::Request::mask | Virtual::Priority::mask | Virtual::IgnoreTaskPriority::mask |
+                             Virtual::Vector::make(vector);
     changed<SvmClean::Interrupts>(vmcb);
+    if (!interrupts_enabled(vcpu)) watch_task_priority(vcpu);
 }
 
-void SvmBackend::drop_window(Vcpu& vcpu) {
+void SvmBackend::drop_virtual_interrupt(Vcpu& vcpu) {
     Vmcb& vmcb = vmcb_of(vcpu);
     vmcb.virtual_interrupt &= ~Virtual::Request::mask;
+    changed<SvmClean::Interrupts>(vmcb);
+    if ((vmcb.intercept_cr & x86::svm_intercept_write_cr8) == 0 && (vmcb.intercept_1 & nmi_window) == 0) return;
     vmcb.intercept_cr &= ~x86::svm_intercept_write_cr8;
-    changed<SvmClean::Interrupts, SvmClean::Intercepts>(vmcb);
+    vmcb.intercept_1 &= ~nmi_window;
+    changed<SvmClean::Intercepts>(vmcb);
+}
+
+/// The CPU delivers it when the guest can take it. Event injection would do only when it can take it now, and QEMU 7.2
+/// injects an interrupt twice if its other threads want something of this CPU meanwhile.
+void SvmBackend::hand_over(Vcpu& vcpu, uint8_t vector) {
+    vcpu.apic().take_request(vector);
+    vcpu.hardware().handed_over = vector;
+    vcpu.hardware().injecting = true;
+    request_virtual_interrupt(vcpu, vector);
+}
+
+/// What was handed over: the guest has it in service now, or it is pending as before.
+void SvmBackend::take_back(Vcpu& vcpu) {
+    Vmcb& vmcb = vmcb_of(vcpu);
+    const uint8_t vector = std::exchange(vcpu.hardware().handed_over, uint8_t{0});
+    if (!Virtual::Request::read(vmcb.virtual_interrupt) && !EventInformation::Valid::read(vmcb.exit_event)) [[likely]]
+        return vcpu.apic().begin_service(vector);
+    // QEMU 7.2 calls an interrupt whose delivery the exit interrupted an exception.
+    constexpr uint8_t first_behind_exceptions = 32;
+    const bool interrupted = EventInformation::Valid::read(vmcb.exit_event) &&
+                             (EventInformation::Type::read(vmcb.exit_event) == EventInformation::Kind::External ||
+                              EventInformation::Vector::read(vmcb.exit_event) >= first_behind_exceptions);
+    if (interrupted) vmcb.exit_event = 0;
+    if (!interrupted && !Virtual::Request::read(vmcb.virtual_interrupt)) return vcpu.apic().begin_service(vector);
+    vcpu.hardware().injecting = EventInformation::Valid::read(vmcb.event_injection);
+    vcpu.apic().request(vector);
+    vcpu.look_for_interrupts();
+    drop_virtual_interrupt(vcpu);
+}
+
+/// A virtual interrupt that is never delivered: its intercept says that the guest would take one.
+void SvmBackend::request_nmi_window(Vcpu& vcpu) {
+    if (is_stepping(vcpu)) return;
+    vmcb_of(vcpu).intercept_1 |= nmi_window;
+    changed<SvmClean::Intercepts>(vmcb_of(vcpu));
+    request_virtual_interrupt(vcpu, 0);
 }
 
 /// Lets the guest execute one instruction. One that single-steps itself is left alone: it gets its #DB anyway.
@@ -138,20 +187,27 @@ void SvmBackend::drop_shadow_step(Vcpu& vcpu) {
 /// The #DB behind that instruction.
 void SvmBackend::end_step(Vcpu& vcpu) {
     Vmcb& vmcb = vmcb_of(vcpu);
-    const auto kind = vcpu.hardware().step;
-    vcpu.hardware().step = Step::None;
+    const Step kind = std::exchange(vcpu.hardware().step, Step::None);
     vmcb.dr6 &= ~single_step;
     changed<SvmClean::DebugRegisters>(vmcb);
-    if (kind != Step::NmiReturn) {
+    if (kind == Step::NmiReturn) {
+        vcpu.hardware().nmi_blocked = false;  // the IRET has restored the flags
+    } else {
         vmcb.rflags &= ~Rflags::Trap::mask;
-        vcpu.on_interrupt_window();
     }
-    vcpu.hardware().nmi_blocked = false;  // the IRET has restored the flags
-    if (vcpu.hardware().nmi_waits) vcpu.on_nmi_window();
+    look_again(vcpu);
+}
+
+/// The guest may be able to take what it could not take before.
+void SvmBackend::look_again(Vcpu& vcpu) {
+    vcpu.look_for_interrupts();
+    if (vcpu.hardware().nmi_waits && !vcpu.hardware().nmi_blocked) vcpu.on_nmi_window();
     vcpu.go_on();
 }
 
 void SvmBackend::deliver_interrupts(Vcpu& vcpu) {
+    VcpuHardware& hardware = vcpu.hardware();
+    if (hardware.handed_over != 0) take_back(vcpu);
     const auto vector = vcpu.apic().deliverable();
     if (!vector) {
         if (vcpu.apic().held_by_task_priority()) watch_task_priority(vcpu);
@@ -161,12 +217,10 @@ void SvmBackend::deliver_interrupts(Vcpu& vcpu) {
     // the guest sleeps over.
     Vmcb& vmcb = vmcb_of(vcpu);
     const bool behind_sti = (vmcb.interrupt_shadow & 1) != 0 && Rflags::InterruptEnable::read(vmcb.rflags);
-    if (vcpu.hardware().step == Step::Shadow) return;
-    if (behind_sti && !Rflags::Trap::read(vmcb.rflags) && vcpu.hardware().step == Step::None)
+    if (is_stepping(vcpu) || (hardware.nmi_waits && !hardware.nmi_blocked)) return;  // there will be a `look_again`
+    if (behind_sti && !Rflags::Trap::read(vmcb.rflags) && hardware.step == Step::None)
         return begin_step(vcpu, Step::Shadow);
-    if (vcpu.hardware().injecting || !interrupts_enabled(vcpu)) return request_window(vcpu, *vector);
-    vcpu.apic().accept(*vector);
-    inject(vcpu, EventInformation::make(*vector, EventInformation::Kind::External));
+    hand_over(vcpu, *vector);
 }
 
 bool SvmBackend::interrupts_enabled(Vcpu& vcpu) {
@@ -177,6 +231,7 @@ bool SvmBackend::interrupts_enabled(Vcpu& vcpu) {
 void SvmBackend::flush_guest_translations(Vcpu& vcpu) { vcpu.hardware().tag_generation = 0; }
 
 void SvmBackend::note_position(Vcpu& vcpu) {
+    if (vcpu.hardware().handed_over != 0) take_back(vcpu);
     vcpu.hardware().rip = vmcb_of(vcpu).rip;
     vcpu.hardware().instruction_length = 0;
 }

@@ -55,11 +55,15 @@ class SvmBackend {
 
   private:
     void assign_asid(Vcpu& vcpu);
-    void request_window(Vcpu& vcpu, uint8_t priority);
+    void hand_over(Vcpu& vcpu, uint8_t vector);
+    void take_back(Vcpu& vcpu);
+    void request_nmi_window(Vcpu& vcpu);
+    void request_virtual_interrupt(Vcpu& vcpu, uint8_t vector);
+    void drop_virtual_interrupt(Vcpu& vcpu);
     void watch_task_priority(Vcpu& vcpu);
-    void drop_window(Vcpu& vcpu);
     void begin_step(Vcpu& vcpu, VcpuHardware::Step kind);
     [[noreturn]] void end_step(Vcpu& vcpu);
+    [[noreturn]] void look_again(Vcpu& vcpu);
     void drop_shadow_step(Vcpu& vcpu);
     void note_instruction(Vcpu& vcpu, uint8_t length);
     void take_exit(Vcpu& vcpu);

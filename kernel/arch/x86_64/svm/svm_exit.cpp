@@ -34,12 +34,13 @@ void SvmBackend::note_instruction(Vcpu& vcpu, uint8_t length) {
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
     hardware.frame[GeneralRegister::Rax] = vmcb.rax;
+    hardware.interrupted = 0;
+    vmcb.clean = svm_clean_after_exit;
     if (hardware.injecting) {
         hardware.injecting = false;
         vmcb.event_injection = 0;
+        if (hardware.handed_over != 0) take_back(vcpu);
     }
-    hardware.interrupted = 0;
-    vmcb.clean = svm_clean_after_exit;
     // MOV CR8 may have changed the VMCB's copy.
     const uint8_t priority = Virtual::TaskPriority::read(vmcb.virtual_interrupt);
     const auto task_priority = static_cast<uint8_t>(priority << 4);
@@ -71,12 +72,11 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
             let_interrupts_in();
             vcpu.on_interrupt();
         case SvmExit::VirtualInterrupt:
-            drop_window(vcpu);
-            if (hardware.nmi_waits && !hardware.nmi_blocked) vcpu.on_nmi_window();
-            vcpu.on_interrupt_window();
+            drop_virtual_interrupt(vcpu);
+            look_again(vcpu);
         case SvmExit::WriteCr8:
-            drop_window(vcpu);
-            if (!x86::Rflags::Trap::read(vmcb.rflags)) begin_step(vcpu, Step::TaskPriority);
+            drop_virtual_interrupt(vcpu);
+            begin_step(vcpu, x86::Rflags::Trap::read(vmcb.rflags) ? Step::GuestsOwn : Step::TaskPriority);
             vcpu.absorbed(ExitReason::ControlRegister);
         case SvmExit::Iret:
             vmcb.intercept_1 &= ~static_cast<uint32_t>(SvmIntercept1::Iret);
@@ -89,6 +89,10 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
             vcpu.on_interrupt();
         // #DB and #AC are the guest's; they come here only so that an endless row of them lets interrupts in.
         case SvmExit::Debug:
+            if (hardware.step == Step::GuestsOwn) {
+                hardware.step = Step::None;
+                vcpu.look_for_interrupts();
+            }
             if (hardware.step != Step::None) end_step(vcpu);
             inject(vcpu, EventInformation::make(x86::Exception::Debug));
             vcpu.absorbed(ExitReason::Exception);

@@ -61,9 +61,9 @@ void SvmBackend::create(Vcpu& vcpu) {
     vmcb.intercept_exceptions = intercepted_exceptions;
     vmcb.intercept_1 =
         Flags(SvmIntercept1::Interrupt, SvmIntercept1::Nmi, SvmIntercept1::Smi, SvmIntercept1::Init,
-              SvmIntercept1::VirtualInterrupt, SvmIntercept1::Rdpmc, SvmIntercept1::Cpuid, SvmIntercept1::Invd,
-              SvmIntercept1::Hlt, SvmIntercept1::Invlpga, SvmIntercept1::IoProtection, SvmIntercept1::MsrProtection,
-              SvmIntercept1::FerrFreeze, SvmIntercept1::Shutdown)
+              SvmIntercept1::Rdpmc, SvmIntercept1::Cpuid, SvmIntercept1::Invd, SvmIntercept1::Hlt, SvmIntercept1::Invlpga,
+              SvmIntercept1::IoProtection, SvmIntercept1::MsrProtection, SvmIntercept1::FerrFreeze,
+              SvmIntercept1::Shutdown)
             .word();
     vmcb.intercept_2 = Flags(SvmIntercept2::Vmrun, SvmIntercept2::Vmmcall, SvmIntercept2::Vmload, SvmIntercept2::Vmsave,
                              SvmIntercept2::Stgi, SvmIntercept2::Clgi, SvmIntercept2::Skinit, SvmIntercept2::Monitor,
