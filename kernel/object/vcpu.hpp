@@ -75,8 +75,7 @@ class Vcpu final : public ExecutionContext {
     [[noreturn]] void on_end_of_interrupt(uint8_t vector);
     /// An external interrupt ended the guest's turn and has been handled.
     [[noreturn]] void on_interrupt();
-    /// The guest can take what it could not take before.
-    [[noreturn]] void on_interrupt_window();
+    /// The guest can take an NMI, as it could not before.
     [[noreturn]] void on_nmi_window();
     /// The next entry judges anew what is pending.
     void look_for_interrupts() { events_.fetch_or(Event::Interrupt, std::memory_order_relaxed); }

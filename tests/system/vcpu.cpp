@@ -5,6 +5,7 @@
 #include "guests/minimal/images.hpp"
 #include "tests/system/framework/guest.hpp"
 
+MINIMAL_GUEST(again)
 MINIMAL_GUEST(cpuid)
 MINIMAL_GUEST(msr)
 MINIMAL_GUEST(port)
@@ -301,6 +302,29 @@ SYSTEM_TEST(interrupts_and_windows) {
     };
     RUN_GUEST(machine, {.image = minimal_guest::interrupt(), .device = device});
     EXPECT_REPORTS(machine, 1, 2, 0x51, 0x52, 0x31, 3, 4, 0x31, 5);
+}
+
+/// Posts it again while its handler runs, from another CPU if there is one: the vCPU has not been looked at since.
+void post_again(void* argument) {
+    Machine& machine = *static_cast<Machine*>(argument);
+    EXPECT(eventually([&] { return machine.ram_at<volatile uint32_t>(Machine::results_address) == 1; }));
+    EXPECT_OK(machine.vcpus[0].vcpu.post(0x31));
+    machine.ram_at<volatile uint32_t>(Machine::results_address + 8) = 1;
+}
+
+SYSTEM_TEST(an_interrupt_that_comes_again_while_it_is_handled) {
+    NEEDS_VIRTUALIZATION();
+    const Device device = [](MachineVcpu& vcpu, Exit& exit) {
+        if (is_report(exit, 1)) EXPECT_OK(vcpu.vcpu.post(0x31));
+        return false;
+    };
+    Machine machine;
+    EXPECT_OK(machine.create({.image = minimal_guest::again(), .device = device}));
+    runtime::Thread poster = NEEDED(start_thread(post_again, &machine, test_priority, root().cpu_count - 1));
+    EXPECT(machine.run());
+    EXPECT_EQ(machine.status, 0u);
+    EXPECT_REPORTS(machine, 1, 2);
+    poster.destroy();
 }
 
 SYSTEM_TEST(nmis) {

@@ -64,9 +64,11 @@ void VmxBackend::handle_exit(Vcpu& vcpu, uint64_t reason) {
             handle_exception(vcpu);
         case VmxExit::InterruptWindow:
             set_primary(vcpu, x86::PrimaryControl::InterruptWindowExit, false);
-            vcpu.on_interrupt_window();
+            vcpu.look_for_interrupts();
+            vcpu.go_on();
         case VmxExit::TprBelowThreshold:
-            vcpu.on_interrupt_window();
+            vcpu.look_for_interrupts();
+            vcpu.go_on();
         case VmxExit::NmiWindow:
             set_primary(vcpu, x86::PrimaryControl::NmiWindowExit, false);
             vcpu.on_nmi_window();
