@@ -6,6 +6,7 @@
 #include "tests/system/framework/guest.hpp"
 
 MINIMAL_GUEST(again)
+MINIMAL_GUEST(interrupt_loop)
 MINIMAL_GUEST(cpuid)
 MINIMAL_GUEST(msr)
 MINIMAL_GUEST(port)
@@ -325,6 +326,40 @@ SYSTEM_TEST(an_interrupt_that_comes_again_while_it_is_handled) {
     EXPECT_EQ(machine.status, 0u);
     EXPECT_REPORTS(machine, 1, 2);
     poster.destroy();
+}
+
+/// Posts at any point of the way into the guest and out of it.
+struct Poster {
+    static constexpr uint32_t rounds = 300;
+    Machine& machine;
+    std::atomic<bool> done{false};
+
+    static void run(void* argument) {
+        auto& self_ = *static_cast<Poster*>(argument);
+        Machine& machine = self_.machine;
+        const auto& taken = machine.ram_at<volatile uint32_t>(Machine::results_address);
+        for (uint32_t i = 0; i < rounds && !has_failed(); ++i) {
+            runtime::sleep_for((20 + i % 7) * ns_per_us);
+            EXPECT_OK(machine.vcpus[0].vcpu.post(0x51));
+            EXPECT(eventually([&] { return taken > i; }));
+        }
+        machine.ram_at<volatile uint32_t>(Machine::results_address + 8) = 1;
+        self_.done = true;
+    }
+};
+
+SYSTEM_TEST(interrupts_at_any_time) {
+    NEEDS_VIRTUALIZATION();
+    Machine machine;
+    EXPECT_OK(machine.create({.image = minimal_guest::interrupt_loop()}));
+    Poster poster{machine};
+    EXPECT(!machine.run(shortly()));
+    runtime::Thread thread = NEEDED(start_thread(Poster::run, &poster, test_priority, root().cpu_count - 1));
+    EXPECT(eventually([&] { return poster.done.load(); }));
+    EXPECT(machine.run());
+    EXPECT_EQ(machine.status, 0u);
+    EXPECT_EQ(machine.ram_at<uint32_t>(Machine::results_address), Poster::rounds);
+    thread.destroy();
 }
 
 SYSTEM_TEST(nmis) {

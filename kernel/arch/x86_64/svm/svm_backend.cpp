@@ -92,7 +92,7 @@ void SvmBackend::inject(Vcpu& vcpu, uint64_t event) {
 void SvmBackend::deliver_nmi(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
-    if (hardware.handed_over != 0) take_back(vcpu);
+    if (take_back(vcpu)) vcpu.look_for_interrupts();
     if (hardware.nmi_blocked || hardware.injecting || (vmcb.interrupt_shadow & 1) != 0) {
         hardware.nmi_waits = true;
         if (!hardware.nmi_blocked) request_nmi_window(vcpu);
@@ -143,23 +143,29 @@ void SvmBackend::hand_over(Vcpu& vcpu, uint8_t vector) {
     request_virtual_interrupt(vcpu, vector);
 }
 
-/// What was handed over: the guest has it in service now, or it is pending as before.
-void SvmBackend::take_back(Vcpu& vcpu) {
+/// What was handed over: the guest has it in service now, or it is pending as before. Then true: it must be judged anew.
+bool SvmBackend::take_back(Vcpu& vcpu) {
+    VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
-    const uint8_t vector = std::exchange(vcpu.hardware().handed_over, uint8_t{0});
-    if (!Virtual::Request::read(vmcb.virtual_interrupt) && !EventInformation::Valid::read(vmcb.exit_event)) [[likely]]
-        return vcpu.apic().begin_service(vector);
-    // QEMU 7.2 calls an interrupt whose delivery the exit interrupted an exception.
-    constexpr uint8_t first_behind_exceptions = 32;
-    const bool interrupted = EventInformation::Valid::read(vmcb.exit_event) &&
-                             (EventInformation::Type::read(vmcb.exit_event) == EventInformation::Kind::External ||
-                              EventInformation::Vector::read(vmcb.exit_event) >= first_behind_exceptions);
-    if (interrupted) vmcb.exit_event = 0;
-    if (!interrupted && !Virtual::Request::read(vmcb.virtual_interrupt)) return vcpu.apic().begin_service(vector);
-    vcpu.hardware().injecting = EventInformation::Valid::read(vmcb.event_injection);
+    if (hardware.handed_over == 0) return false;
+    const uint8_t vector = std::exchange(hardware.handed_over, uint8_t{0});
+    bool pending = Virtual::Request::read(vmcb.virtual_interrupt);
+    if (EventInformation::Valid::read(vmcb.exit_event)) [[unlikely]] {
+        // QEMU 7.2 calls an interrupt whose delivery the exit interrupted an exception.
+        constexpr uint8_t first_behind_exceptions = 32;
+        const bool interrupted = EventInformation::Type::read(vmcb.exit_event) == EventInformation::Kind::External ||
+                                 EventInformation::Vector::read(vmcb.exit_event) >= first_behind_exceptions;
+        if (interrupted) vmcb.exit_event = 0;
+        pending |= interrupted;
+    }
+    if (!pending) {
+        vcpu.apic().begin_service(vector);
+        return false;
+    }
+    hardware.injecting = EventInformation::Valid::read(vmcb.event_injection);
     vcpu.apic().request(vector);
-    vcpu.look_for_interrupts();
     drop_virtual_interrupt(vcpu);
+    return true;
 }
 
 /// A virtual interrupt that is never delivered: its intercept says that the guest would take one.
@@ -207,7 +213,7 @@ void SvmBackend::look_again(Vcpu& vcpu) {
 
 void SvmBackend::deliver_interrupts(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
-    if (hardware.handed_over != 0) take_back(vcpu);
+    take_back(vcpu);
     const auto vector = vcpu.apic().deliverable();
     if (!vector) {
         if (vcpu.apic().held_by_task_priority()) watch_task_priority(vcpu);
@@ -231,7 +237,7 @@ bool SvmBackend::interrupts_enabled(Vcpu& vcpu) {
 void SvmBackend::flush_guest_translations(Vcpu& vcpu) { vcpu.hardware().tag_generation = 0; }
 
 void SvmBackend::note_position(Vcpu& vcpu) {
-    if (vcpu.hardware().handed_over != 0) take_back(vcpu);
+    if (take_back(vcpu)) vcpu.look_for_interrupts();
     vcpu.hardware().rip = vmcb_of(vcpu).rip;
     vcpu.hardware().instruction_length = 0;
 }

@@ -56,7 +56,7 @@ class SvmBackend {
   private:
     void assign_asid(Vcpu& vcpu);
     void hand_over(Vcpu& vcpu, uint8_t vector);
-    void take_back(Vcpu& vcpu);
+    bool take_back(Vcpu& vcpu);
     void request_nmi_window(Vcpu& vcpu);
     void request_virtual_interrupt(Vcpu& vcpu, uint8_t vector);
     void drop_virtual_interrupt(Vcpu& vcpu);

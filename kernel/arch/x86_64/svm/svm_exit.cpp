@@ -39,7 +39,7 @@ void SvmBackend::note_instruction(Vcpu& vcpu, uint8_t length) {
     if (hardware.injecting) {
         hardware.injecting = false;
         vmcb.event_injection = 0;
-        if (hardware.handed_over != 0) take_back(vcpu);
+        if (take_back(vcpu)) vcpu.look_for_interrupts();
     }
     // MOV CR8 may have changed the VMCB's copy.
     const uint8_t priority = Virtual::TaskPriority::read(vmcb.virtual_interrupt);
