@@ -75,10 +75,10 @@ class Vcpu final : public ExecutionContext {
     [[noreturn]] void on_end_of_interrupt(uint8_t vector);
     /// An external interrupt ended the guest's turn and has been handled.
     [[noreturn]] void on_interrupt();
-    /// The guest can take an NMI, as it could not before.
-    [[noreturn]] void on_nmi_window();
     /// The next entry judges anew what is pending.
     void look_for_interrupts() { events_.fetch_or(Event::Interrupt, std::memory_order_relaxed); }
+    /// The next entry delivers one, as the guest could not take it before.
+    void look_for_nmi() { events_.fetch_or(Event::Nmi, std::memory_order_relaxed); }
     /// Anything else, with the words its reason has.
     [[noreturn]] void on_other(abi::ExitReason reason, uint64_t first = 0, uint64_t second = 0);
     /// The exit was dealt with in the kernel: on with the guest.

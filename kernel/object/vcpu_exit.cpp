@@ -162,11 +162,6 @@ void Vcpu::on_end_of_interrupt(uint8_t vector) {
     on_other(ExitReason::EndOfInterrupt, vector);
 }
 
-void Vcpu::on_nmi_window() {
-    events_.fetch_or(Event::Nmi, std::memory_order_relaxed);
-    go_on();
-}
-
 void Vcpu::on_msr_read(uint32_t index) {
     std::optional<uint64_t> value;
     if (index - X2Apic::first < X2Apic::count) {

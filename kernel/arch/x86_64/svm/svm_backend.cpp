@@ -121,7 +121,8 @@ void SvmBackend::request_virtual_interrupt(Vcpu& vcpu, uint8_t vector) {
                              Virtual::Request::mask | Virtual::Priority::mask | Virtual::IgnoreTaskPriority::mask |
                              Virtual::Vector::make(vector);
     changed<SvmClean::Interrupts>(vmcb);
-    if (!interrupts_enabled(vcpu)) watch_task_priority(vcpu);
+    const bool at_once = interrupts_enabled(vcpu) && !EventInformation::Valid::read(vmcb.event_injection);
+    if (!at_once) watch_task_priority(vcpu);
 }
 
 void SvmBackend::drop_virtual_interrupt(Vcpu& vcpu) {
@@ -187,7 +188,7 @@ void SvmBackend::drop_shadow_step(Vcpu& vcpu) {
     if (vcpu.hardware().step != Step::Shadow) return;
     vcpu.hardware().step = Step::None;
     vmcb_of(vcpu).rflags &= ~Rflags::Trap::mask;
-    vcpu.look_for_interrupts();
+    look_again(vcpu);
 }
 
 /// The #DB behind that instruction.
@@ -202,18 +203,18 @@ void SvmBackend::end_step(Vcpu& vcpu) {
         vmcb.rflags &= ~Rflags::Trap::mask;
     }
     look_again(vcpu);
+    vcpu.go_on();
 }
 
 /// The guest may be able to take what it could not take before.
 void SvmBackend::look_again(Vcpu& vcpu) {
     vcpu.look_for_interrupts();
-    if (vcpu.hardware().nmi_waits && !vcpu.hardware().nmi_blocked) vcpu.on_nmi_window();
-    vcpu.go_on();
+    if (vcpu.hardware().nmi_waits && !vcpu.hardware().nmi_blocked) vcpu.look_for_nmi();
 }
 
 void SvmBackend::deliver_interrupts(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
-    take_back(vcpu);
+    if (hardware.handed_over != 0) take_back(vcpu);
     const auto vector = vcpu.apic().deliverable();
     if (!vector) {
         if (vcpu.apic().held_by_task_priority()) watch_task_priority(vcpu);

@@ -63,7 +63,7 @@ class SvmBackend {
     void watch_task_priority(Vcpu& vcpu);
     void begin_step(Vcpu& vcpu, VcpuHardware::Step kind);
     [[noreturn]] void end_step(Vcpu& vcpu);
-    [[noreturn]] void look_again(Vcpu& vcpu);
+    void look_again(Vcpu& vcpu);
     void drop_shadow_step(Vcpu& vcpu);
     void note_instruction(Vcpu& vcpu, uint8_t length);
     void take_exit(Vcpu& vcpu);

@@ -74,6 +74,7 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
         case SvmExit::VirtualInterrupt:
             drop_virtual_interrupt(vcpu);
             look_again(vcpu);
+            vcpu.go_on();
         case SvmExit::WriteCr8:
             drop_virtual_interrupt(vcpu);
             begin_step(vcpu, x86::Rflags::Trap::read(vmcb.rflags) ? Step::GuestsOwn : Step::TaskPriority);
@@ -91,7 +92,7 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
         case SvmExit::Debug:
             if (hardware.step == Step::GuestsOwn) {
                 hardware.step = Step::None;
-                vcpu.look_for_interrupts();
+                look_again(vcpu);
             }
             if (hardware.step != Step::None) end_step(vcpu);
             inject(vcpu, EventInformation::make(x86::Exception::Debug));

@@ -71,7 +71,8 @@ void VmxBackend::handle_exit(Vcpu& vcpu, uint64_t reason) {
             vcpu.go_on();
         case VmxExit::NmiWindow:
             set_primary(vcpu, x86::PrimaryControl::NmiWindowExit, false);
-            vcpu.on_nmi_window();
+            vcpu.look_for_nmi();
+            vcpu.go_on();
         case VmxExit::EptViolation:
             handle_nested_fault(vcpu);
         case VmxExit::CrAccess:
