@@ -9,6 +9,7 @@
 // serial line is slow and the command goes on meanwhile. NAME marks every line, so that one log holds many runs.
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,17 +66,23 @@ std::string first_word(const std::string& file) {
     return word;
 }
 
-/// KVM's counters over all machines, and for each machine the offset of its first CPU's time-stamp counter.
+/// KVM's counters over all machines.
 std::string read_counters() {
     std::string line;
     for (const auto& name : names_in(kCounters)) {
-        const std::string path = std::string(kCounters) + "/" + name;
-        const std::string value = first_word(path);
+        const std::string value = first_word(std::string(kCounters) + "/" + name);
         if (!value.empty() && value != "0") line += " " + name + "=" + value;
-        const std::string offset = first_word(path + "/vcpu0/tsc-offset");
-        if (!offset.empty()) line += " tsc-offset=" + offset;
     }
     return line;
+}
+
+/// The offset of the time-stamp counter of the machine's first CPU; nothing if there is no machine.
+std::string read_tsc_offset() {
+    for (const auto& name : names_in(kCounters)) {
+        std::string offset = first_word(std::string(kCounters) + "/" + name + "/vcpu0/tsc-offset");
+        if (!offset.empty()) return offset;
+    }
+    return {};
 }
 
 /// The state of the rig when one line came.
@@ -101,12 +108,20 @@ class Recorder {
         if (mark == std::string::npos) {
             std::printf("%s| %s\n", options_.name, text.c_str());
         } else {
+            look_for_machine();
             Snapshot snapshot{read_counters(), {}};
+            if (!tsc_offset_.empty()) snapshot.counters += " tsc-offset=" + tsc_offset_;
             for (const auto& file : options_.files) snapshot.files.push_back(read_whole(file));
             snapshots_.push_back(std::move(snapshot));
             std::printf("@ %s line %llu %s\n", options_.name, static_cast<unsigned long long>(now), text.c_str() + mark);
         }
         std::fflush(stdout);
+    }
+
+    /// A machine may be gone before its last line is read: its offset is noted when it is there. True if it is known.
+    bool look_for_machine() {
+        if (std::string offset = read_tsc_offset(); !offset.empty()) tsc_offset_ = std::move(offset);
+        return !tsc_offset_.empty();
     }
 
     void print() const {
@@ -128,12 +143,22 @@ class Recorder {
 
     const Options& options_;
     std::vector<Snapshot> snapshots_;
+    std::string tsc_offset_;
 };
+
+/// Looks now and then, until there is a machine or something to read.
+void wait_for_machine(Recorder& recorder, int from) {
+    constexpr int interval_ms = 20;
+    pollfd source{from, POLLIN, 0};
+    while (::poll(&source, 1, interval_ms) == 0 && !recorder.look_for_machine()) {
+    }
+}
 
 void relay(const Options& options, Recorder& recorder, int from) {
     std::string pending;
     char buffer[4096];
     bool first = true;
+    wait_for_machine(recorder, from);
     for (;;) {
         const ssize_t count = ::read(from, buffer, sizeof buffer);
         const uint64_t now = ticks();

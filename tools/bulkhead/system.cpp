@@ -107,7 +107,7 @@ PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path&
     run.machine.cpus = system.machine_cpus;
     run.machine.memory_bytes = request.real_memory_bytes != 0 ? request.real_memory_bytes : system.machine_memory_bytes;
     run.machine.cpu_model = request.cpu_model;
-    run.machine.time = request.time.value_or(request.terminal ? MachineTime::Paced : MachineTime::Skipped);
+    run.machine.time = request.time.value_or(MachineTime::Skipped);
     run.machine.uefi = request.uefi;
     run.machine.wait_for_gdb = request.gdb_port != 0;
     run.machine.gdb_port = request.gdb_port;
@@ -163,6 +163,7 @@ SessionResult run_system_interactively(const Layout& layout, const SystemRequest
     const TemporaryDirectory work;
     SystemRequest here = request;
     here.terminal = describe_terminal();
+    if (!here.time) here.time = MachineTime::Paced;
     const auto run = prepare(layout, here, work.path());
     RunLog log(log_file);
     auto machine = start_machine(layout, run.machine);
