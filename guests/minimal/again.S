@@ -16,15 +16,9 @@
     report $2
     finish
 handler:
-    push %rax
-    push %rcx
-    push %rdx
+    begin_handler
     incl RESULTS
 2:  pause
     cmpl $0, RESULTS + 8
     je 2b
-    end_of_interrupt
-    pop %rdx
-    pop %rcx
-    pop %rax
-    iretq
+    end_handler

@@ -261,14 +261,8 @@ measure_latency:
     iretq
 
 count_interrupt:
-    push %rax
-    push %rcx
-    push %rdx
-    end_of_interrupt
-    pop %rdx
-    pop %rcx
-    pop %rax
-    iretq
+    begin_handler
+    end_handler
 
 answer_interrupt:
     push %rax

@@ -13,12 +13,6 @@
     jnz 1b
     finish
 handler:
-    push %rax
-    push %rcx
-    push %rdx
+    begin_handler
     report $0x30
-    end_of_interrupt
-    pop %rdx
-    pop %rcx
-    pop %rax
-    iretq
+    end_handler

@@ -24,27 +24,15 @@
     report $5
     finish
 high:
-    push %rax
-    push %rcx
-    push %rdx
+    begin_handler
     report $0x51
     sti                     // 0x31 is pending, of a lower class: it must not come
     nop
     nop
     cli
     report $0x52
-    end_of_interrupt
-    pop %rdx
-    pop %rcx
-    pop %rax
-    iretq
+    end_handler
 low:
-    push %rax
-    push %rcx
-    push %rdx
+    begin_handler
     report $0x31
-    end_of_interrupt
-    pop %rdx
-    pop %rcx
-    pop %rax
-    iretq
+    end_handler

@@ -15,11 +15,5 @@
 others:
     incl RESULTS
 own:
-    push %rax
-    push %rcx
-    push %rdx
-    end_of_interrupt
-    pop %rdx
-    pop %rcx
-    pop %rax
-    iretq
+    begin_handler
+    end_handler

@@ -27,12 +27,6 @@
     out %eax, $REPORT_PORT
     finish
 handler:
-    push %rax
-    push %rcx
-    push %rdx
+    begin_handler
     report $0x35
-    end_of_interrupt
-    pop %rdx
-    pop %rcx
-    pop %rax
-    iretq
+    end_handler

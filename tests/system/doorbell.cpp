@@ -17,9 +17,6 @@ namespace {
 using abi::ExitReason;
 using runtime::Doorbell;
 
-#define NEEDS_VIRTUALIZATION() \
-    if (!has_virtualization()) SKIP("no virtualization on this processor")
-
 constexpr uint16_t loop_port = 0x80;
 constexpr uint16_t report_port = 0xe0;
 constexpr uint64_t results = Machine::results_address;

@@ -19,9 +19,6 @@ using abi::ExitReason;
 using abi::ReplyFlag;
 using abi::VcpuStateGroup;
 
-#define NEEDS_VIRTUALIZATION() \
-    if (!has_virtualization()) SKIP("no virtualization on this processor")
-
 uint64_t mix(uint64_t value) {
     value = (value ^ value >> 30) * 0xbf58'476d'1ce4'e5b9u;
     value = (value ^ value >> 27) * 0x94d0'49bb'1331'11ebu;

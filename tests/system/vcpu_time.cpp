@@ -26,7 +26,7 @@ bool preempted(const MachineVcpu& vcpu) { return *const_cast<volatile uint32_t*>
 }  // namespace
 
 SYSTEM_TEST(time_is_stolen_by_whoever_shares_the_cpu) {
-    if (!has_virtualization()) SKIP("no virtualization on this processor");
+    NEEDS_VIRTUALIZATION();
     Machine machine;
     EXPECT_OK(machine.create({.image = minimal_guest::spin()}));
     const MachineVcpu& vcpu = machine.vcpus[0];
@@ -57,7 +57,7 @@ SYSTEM_TEST(time_is_stolen_by_whoever_shares_the_cpu) {
 }
 
 SYSTEM_TEST(a_parked_vcpu_is_not_stolen_from) {
-    if (!has_virtualization()) SKIP("no virtualization on this processor");
+    NEEDS_VIRTUALIZATION();
     Machine machine;
     EXPECT_OK(machine.create({.image = minimal_guest::hlt(), .device = [](MachineVcpu&, Exit& exit) {
                                   if (exit.reason() != abi::ExitReason::Hlt) return false;

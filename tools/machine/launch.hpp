@@ -14,8 +14,8 @@
 
 namespace bulkhead::tool {
 
-/// What the time of QEMU's emulated CPUs is; the other platforms have their own. With guests it must not be `Host`: then
-/// QEMU 7.2 loses interrupts, and the nested-paging state of its first CPU (docs/decision/0016-qemu-time.md).
+/// What the time of QEMU's emulated CPUs is; the other platforms have their own. With guests `Host` is for short tests
+/// only: QEMU 7.2 loses interrupts then, and the nested-paging state of its first CPU (docs/decision/0016-qemu-time.md).
 enum class MachineTime : std::uint8_t {
     Host,     ///< this machine's; the CPUs run in parallel
     Paced,    ///< an instruction takes 1 ns; while all CPUs are idle, time passes as it does here: for people

@@ -100,6 +100,12 @@ struct MachineVcpu {
     abi::VcpuStatePage& state() const { return *reinterpret_cast<abi::VcpuStatePage*>(state_address); }
 };
 
+inline bool is_port_write(const Exit& exit, uint16_t port) {
+    return exit.reason() == abi::ExitReason::PortWrite && abi::PortAccess::Port::read(exit.argument(0)) == port;
+}
+/// Whether a minimal guest reports this value (guests/minimal/README.md).
+inline bool is_report(const Exit& exit, uint32_t value) { return is_port_write(exit, 0xe0) && exit.argument(1) == value; }
+
 /// Answers an exit; false: the machine's own answer applies.
 using Device = bool (*)(MachineVcpu& vcpu, Exit& exit);
 
@@ -164,5 +170,7 @@ void expect_reports(const Machine& machine, std::initializer_list<uint32_t> want
 #define EXPECT_REPORTS(machine, ...) ::bulkhead::test::expect_reports(machine, {__VA_ARGS__}, __FILE__, __LINE__)
 
 bool has_virtualization();
+#define NEEDS_VIRTUALIZATION() \
+    if (!has_virtualization()) SKIP("no virtualization on this processor")
 
 }  // namespace bulkhead::test

@@ -214,7 +214,7 @@ void SvmBackend::look_again(Vcpu& vcpu) {
 
 void SvmBackend::deliver_interrupts(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
-    if (hardware.handed_over != 0) take_back(vcpu);
+    if (hardware.handed_over != 0) take_back(vcpu);  // mostly not: the call is saved
     const auto vector = vcpu.apic().deliverable();
     if (!vector) {
         if (vcpu.apic().held_by_task_priority()) watch_task_priority(vcpu);
