@@ -65,5 +65,3 @@ ap_stack:
 ap_entry:
     .quad 0
 .org ap_trampoline_start + AP_TRAMPOLINE_SIZE
-
-.section .note.GNU-stack, "", @progbits

@@ -179,5 +179,3 @@ boot_stack_end:
 boot_block:
     .skip CPU_STACK_TOP
 boot_block_stack_top:
-
-.section .note.GNU-stack, "", @progbits

@@ -117,5 +117,3 @@ return_to_user:
 2:  leave_by_sysret
 1:  mov %rdi, %rsp
     restore_registers_and_return
-
-.section .note.GNU-stack, "", @progbits

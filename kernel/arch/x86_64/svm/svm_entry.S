@@ -135,5 +135,3 @@ reply_to_svm_guest_slowly:
 svm_enter:
     mov %rsi, %rax
     jmp svm_enter_loaded
-
-.section .note.GNU-stack, "", @progbits

@@ -135,5 +135,3 @@ vmx_enter:
     restore_guest_registers_from_rcx
     vmlaunch
     jmp vmx_exit_entry                      // likewise
-
-.section .note.GNU-stack, "", @progbits
