@@ -1,14 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-# Makes a header of #defines from the assembly the compiler made of kernel/arch/x86_64/asm_offsets.cpp: strings of the
-# form "->NAME VALUE". Run as a script with -DASSEMBLY=FILE -DHEADER=FILE.
-file(STRINGS "${ASSEMBLY}" lines REGEX "\"->[A-Z0-9_]+ -?[0-9]+\"$")
+# Makes a header from the assembly the compiler made of kernel/arch/x86_64/asm_offsets.cpp. Of each string of the form
+# "->PREFIX name VALUE" it makes a #define of PREFIX_NAME, without what stands before the name's last dot, and of
+# "->.LPREFIX name VALUE" an assembler's symbol. Run as a script with -DASSEMBLY=FILE -DHEADER=FILE.
+file(STRINGS "${ASSEMBLY}" lines REGEX "\"->.* -?[0-9]+\"$")
 list(LENGTH lines count)
 if(count EQUAL 0)
   message(FATAL_ERROR "${ASSEMBLY} has no offsets: did the compiler change how it prints them?")
 endif()
 set(text "// Made from kernel/arch/x86_64/asm_offsets.cpp.\n#pragma once\n")
 foreach(line IN LISTS lines)
-  string(REGEX REPLACE "^.*\"->([A-Z0-9_]+) (-?[0-9]+)\"$" "#define \\1 \\2\n" definition "${line}")
-  string(APPEND text "${definition}")
+  string(REGEX MATCH "->([^ ]+)( ([^ ]+))? (-?[0-9]+)\"$" match "${line}")
+  set(prefix "${CMAKE_MATCH_1}")
+  set(name "${CMAKE_MATCH_3}")
+  set(value "${CMAKE_MATCH_4}")
+  if(prefix MATCHES "^\\.")
+    string(APPEND text ".set ${prefix}_${name}, ${value}\n")
+    continue()
+  endif()
+  string(REGEX REPLACE "^.*\\.|_$" "" name "${name}")
+  string(REGEX REPLACE "([a-z0-9])([A-Z])" "\\1_\\2" name "${name}")
+  string(TOUPPER "${name}" name)
+  string(JOIN "_" name ${prefix} ${name})
+  string(APPEND text "#define ${name} ${value}\n")
 endforeach()
 file(CONFIGURE OUTPUT "${HEADER}" CONTENT "${text}" @ONLY)

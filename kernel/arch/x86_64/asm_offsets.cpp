@@ -1,26 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 // What assembly needs to know of C++ types. Never linked: the build compiles this to assembly and takes the header
-// asm_offsets.h from it (cmake/AsmOffsets.cmake), so a member that moves cannot be missed.
-#include "abi/calls.hpp"
+// asm_offsets.h from it (cmake/AsmOffsets.cmake), so a member that moves cannot be missed. The header's names are a
+// prefix and the last name from here, in capitals: VCPU(hardware_.rip) makes VCPU_RIP.
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
-#include "kernel/capability/object_table.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/doorbell.hpp"
-#include "kernel/object/notification.hpp"
 #include "kernel/object/portal.hpp"
 #include "kernel/object/thread.hpp"
 #include "kernel/schedule/scheduler.hpp"
 
 #define VALUE(name, value) asm volatile(".ascii \"->" #name " %c0\"" : : "i"(static_cast<int64_t>(value)));
-#define OFFSET(name, type, member) VALUE(name, offsetof(type, member))
-#define FRAME(name, member) OFFSET(FRAME_##name, RegisterFrame, member)
-#define CPU(name, member) OFFSET(CPU_##name, Cpu, member)
-#define CONTEXT(name, member) OFFSET(CONTEXT_##name, ExecutionContext, member)
-#define TIME(name, member) OFFSET(TIME_##name, SchedulingContext, member)
-#define GUEST(name, member) OFFSET(GUEST_##name, GuestFrame, member)
-#define VCPU(name, member) OFFSET(VCPU_##name, Vcpu, member)
-#define VMCS(name, field) VALUE(VMCS_##name, x86::VmcsField::field)
-#define VMCB(name, member) OFFSET(VMCB_##name, x86::Vmcb, member)
+#define OFFSET(prefix, type, member) VALUE(prefix member, offsetof(type, member))
+#define CONSTANT(prefix, type, name) VALUE(prefix name, type::name)
+// FRAME_R15, and .LFRAME_r15 for macros that are given registers (`save` and `load` in hot_paths.h).
+#define REGISTER(frame, name, offset) VALUE(frame name, offset) VALUE(.L##frame name, offset)
+#define FRAME(name) REGISTER(FRAME, name, offsetof(RegisterFrame, name))
+#define GUEST(name, number) REGISTER(GUEST, name, offsetof(GuestFrame, general[number]))
+#define CPU(member) OFFSET(CPU, Cpu, member)
+#define CONTEXT(member) OFFSET(CONTEXT, ExecutionContext, member)
+#define TIME(member) OFFSET(TIME, SchedulingContext, member)
+#define VCPU(member) OFFSET(VCPU, Vcpu, member)
+#define VMCB(member) OFFSET(VMCB, x86::Vmcb, member)
+#define VMCS(field) CONSTANT(VMCS, x86::VmcsField, field)
+// The type and a right in a capability's word, and the mask for both.
+#define RIGHT(name, type, right)                                                                                       \
+    VALUE(CAPABILITY name, (Word::Type::make(abi::ObjectType::type) | Word::RightsField::make(right)) >> rights_shift) \
+    VALUE(CAPABILITY name##_MASK, (Word::Type::mask | Word::RightsField::make(right)) >> rights_shift)
 
 namespace bulkhead::kernel {
 
@@ -29,154 +34,106 @@ struct AsmOffsets {
     using State = ExecutionContext::State;
     using Word = abi::CapabilityWord;
     using Entry = ObjectTable::Generation;
+    static constexpr unsigned rights_shift = Word::RightsField::low;
+    static constexpr auto cpuid = static_cast<unsigned>(abi::ExitReason::Cpuid);
 
-    static void system_calls() {
-        FRAME(R15, r15)  FRAME(R14, r14)  FRAME(R13, r13)  FRAME(R12, r12)  FRAME(RBX, rbx)  FRAME(R10, r10)
-        FRAME(R9, r9)    FRAME(R8, r8)    FRAME(RSI, rsi)  FRAME(RDI, rdi)  FRAME(RAX, rax)  FRAME(RCX, rcx)
-        FRAME(CS, cs)    FRAME(RIP, rip)  FRAME(RSP, rsp)  FRAME(RFLAGS, rflags)
+    [[gnu::used]] static void write() {
+        FRAME(r15) FRAME(r14) FRAME(r13) FRAME(r12) FRAME(rbx) FRAME(r10) FRAME(r9)  FRAME(r8) FRAME(rsi) FRAME(rdi)
+        FRAME(rax) FRAME(rbp) FRAME(rdx) FRAME(rcx) FRAME(r11) FRAME(rip) FRAME(rsp) FRAME(cs) FRAME(rflags)
         VALUE(FRAME_SIZE, sizeof(RegisterFrame))  // behind it, in the thread, stands the stack to continue on
         static_assert(offsetof(UserFrame, kernel_stack_top) == sizeof(RegisterFrame));
-        OFFSET(TASK_STATE_RSP0, x86::TaskStateSegment, rsp)
+        OFFSET(TASK_STATE, x86::TaskStateSegment, rsp)
 
-        CPU(TASK_STATE, task_state_segment)  CPU(RUNNING, running)            CPU(RUNNING_ON, running_on)
-        CPU(LOADED_ROOT, loaded_root)        CPU(IDLE_HANDLER, idle_handler)  CPU(PLAIN_CALLER, plain_caller)
+        CPU(running)      CPU(running_on)    CPU(scheduler)  CPU(loaded_root)   CPU(task_state_segment)
+        CPU(switched)     CPU(idle_handler)  CPU(waiter)     CPU(plain_caller)  CPU(task_register_cut)  CPU(fs_base)
+        CPU(loaded_vcpu)  CPU(guest_in_cpu)  CPU(host_vmcb)  CPU(gs_base)       CPU(asid_generation)
 
-        CONTEXT(FRAME, frame_)          CONTEXT(FRAME_END, frame_.kernel_stack_top)
-        CONTEXT(FLAGS, slow_flags_)     CONTEXT(STATE, state_)    CONTEXT(ROOT, space_root_)  CONTEXT(SLOTS, slots_)
-        CONTEXT(SLOT_COUNT, slot_count_) CONTEXT(CALLER, caller_) CONTEXT(CALLEE, callee_)    CONTEXT(DONATED, donated_)
+        CONTEXT(frame_)       CONTEXT(slow_flags_)  CONTEXT(state_)   CONTEXT(space_root_)  CONTEXT(slots_)
+        CONTEXT(slot_count_)  CONTEXT(caller_)      CONTEXT(callee_)  CONTEXT(donated_)     CONTEXT(parked_)
         static_assert(offsetof(ExecutionContext, state_) == offsetof(ExecutionContext, slow_flags_) + 4 &&
                       offsetof(ExecutionContext, cpu_) == offsetof(ExecutionContext, slow_flags_) + 6 &&
                       offsetof(ExecutionContext, slow_flags_) % 8 == 0 && sizeof(State) == 1);  // plain_word
-        VALUE(FLAG_VCPU, ExecutionContext::SlowFlag::Vcpu)
-        VALUE(STATE_READY, State::Ready)  VALUE(STATE_IDLE, State::Idle)  VALUE(STATE_IN_CALL, State::InCall)
-        OFFSET(THREAD_STACK, Thread, stack_)
-        OFFSET(THREAD_MESSAGE_BUFFER, Thread, message_buffer_)
-        OFFSET(MESSAGE_WORDS, abi::MessageBuffer, words)
-        VALUE(MESSAGE_MAX_WORDS, abi::max_buffer_words)
-        VALUE(TAG_WORDS_SHIFT, abi::MessageTag::BufferWords::low)
-        OFFSET(PORTAL_HANDLER, Portal, handler_)
-        OFFSET(PORTAL_ENTRY, Portal, entry_)  OFFSET(PORTAL_BADGE, Portal, badge_)
+        CONSTANT(STATE, State, Ready)   CONSTANT(STATE, State, Idle)
+        CONSTANT(STATE, State, InCall)  CONSTANT(STATE, State, Waiting)
+        CONSTANT(FLAG, ExecutionContext::SlowFlag, Vcpu)  CONSTANT(FLAG, ExecutionContext::SlowFlag, Switched)
+        OFFSET(THREAD, Thread, stack_)      OFFSET(THREAD, Thread, message_buffer_)
+        OFFSET(THREAD, Thread, wait_mask_)  OFFSET(THREAD, Thread, waiting_for_)
+        OFFSET(FPU, FpuState, xcr0_)        OFFSET(FPU, FpuState, loaded_)
+        OFFSET(SPACE, AddressSpace, flush_generation_)
 
-        VALUE(CAPABILITY_INDEX_MASK, Word::Index::mask)
+        VALUE(CAPABILITY_INDEX_MASK, Word::Index::mask)  VALUE(CAPABILITY_RIGHTS_SHIFT, rights_shift)
         VALUE(CAPABILITY_GENERATION_SHIFT, Word::Generation::low)
-        VALUE(CAPABILITY_RIGHTS_SHIFT, Word::RightsField::low)
-        constexpr uint64_t call = Word::RightsField::make(abi::PortalRight::Call);
-        VALUE(CAPABILITY_CALLABLE, (call | Word::Type::make(abi::ObjectType::Portal)) >> Word::RightsField::low)
-        VALUE(CAPABILITY_CALLABLE_MASK, (call | Word::Type::mask) >> Word::RightsField::low)
+        RIGHT(CALLABLE, Portal, abi::PortalRight::Call)
+        RIGHT(SIGNALLABLE, Notification, abi::NotificationRight::Signal)
+        RIGHT(AWAITABLE, Notification, abi::NotificationRight::Wait)
         VALUE(ENTRY_GENERATION_SHIFT, Entry::low)
         static_assert(Word::Generation::width == Entry::width && Entry::low + Entry::width == 64);
-    }
 
-    static void notifications() {
-        OFFSET(NOTIFICATION_TARGET, Notification, target_)  OFFSET(NOTIFICATION_ALLOWED, Notification, allowed_)
-        OFFSET(NOTIFICATION_BITS, Notification, bits_)      OFFSET(NOTIFICATION_WAITER, Notification, waiter_)
-        VALUE(CALL_NULL, abi::number_of<abi::Null>)
-        VALUE(CALL_SIGNAL, abi::number_of<abi::Signal>)
-        VALUE(CALL_WAIT, abi::number_of<abi::Wait>)
-        VALUE(STATUS_TIMED_OUT, abi::Status::TimedOut)
-        constexpr uint64_t type = Word::Type::make(abi::ObjectType::Notification);
-        constexpr uint64_t signal = Word::RightsField::make(abi::NotificationRight::Signal);
-        constexpr uint64_t wait = Word::RightsField::make(abi::NotificationRight::Wait);
-        VALUE(CAPABILITY_SIGNALLABLE, (signal | type) >> Word::RightsField::low)
-        VALUE(CAPABILITY_SIGNALLABLE_MASK, (signal | Word::Type::mask) >> Word::RightsField::low)
-        VALUE(CAPABILITY_AWAITABLE, (wait | type) >> Word::RightsField::low)
-        VALUE(CAPABILITY_AWAITABLE_MASK, (wait | Word::Type::mask) >> Word::RightsField::low)
+        OFFSET(MESSAGE, abi::MessageBuffer, words)
+        VALUE(MESSAGE_MAX_WORDS, abi::max_buffer_words)  VALUE(TAG_WORDS_SHIFT, abi::MessageTag::BufferWords::low)
+        OFFSET(PORTAL, Portal, handler_)  OFFSET(PORTAL, Portal, entry_)  OFFSET(PORTAL, Portal, badge_)
+
+        VALUE(CALL_NULL, abi::number_of<abi::Null>)  VALUE(CALL_SIGNAL, abi::number_of<abi::Signal>)
+        VALUE(CALL_WAIT, abi::number_of<abi::Wait>)  CONSTANT(STATUS, abi::Status, TimedOut)
         static_assert(abi::no_deadline == ~uint64_t{0} && static_cast<int>(abi::Status::Ok) == 0);
+        OFFSET(NOTIFICATION, Notification, target_)  OFFSET(NOTIFICATION, Notification, allowed_)
+        OFFSET(NOTIFICATION, Notification, bits_)    OFFSET(NOTIFICATION, Notification, waiter_)
 
-        TIME(STATE, state_)  TIME(PRIORITY, priority_)    TIME(PLAIN, plain_)  TIME(ACTIVE, active_)
-        TIME(NEXT, next_)    TIME(PREVIOUS, previous_)    TIME(STARTED, started_)
-        TIME(PARKED_ON, parked_on_)                       TIME(SLICE_LEFT, slice_left_)
-        VALUE(TIME_READY, SchedulingContext::State::Ready)
-        VALUE(TIME_RUNNING, SchedulingContext::State::Running)
-        VALUE(TIME_PARKED, SchedulingContext::State::Parked)
-        OFFSET(SCHEDULER_RINGS, Scheduler, ready_.rings_)
-        OFFSET(SCHEDULER_WORDS, Scheduler, ready_.words_)
-        OFFSET(SCHEDULER_WORDS_IN_USE, Scheduler, ready_.words_in_use_)
-        OFFSET(SCHEDULER_SLICE_END, Scheduler, slice_end_)
+        TIME(state_)     TIME(priority_)  TIME(plain_)    TIME(active_)     TIME(next_)
+        TIME(previous_)  TIME(parked_on_) TIME(started_)  TIME(slice_left_)
+        CONSTANT(TIME, SchedulingContext::State, Ready)   CONSTANT(TIME, SchedulingContext::State, Running)
+        CONSTANT(TIME, SchedulingContext::State, Parked)
+        OFFSET(SCHEDULER, Scheduler, preempt_)       OFFSET(SCHEDULER, Scheduler, slice_end_)
+        OFFSET(SCHEDULER, Scheduler, ready_.rings_)  OFFSET(SCHEDULER, Scheduler, ready_.words_)
+        OFFSET(SCHEDULER, Scheduler, ready_.words_in_use_)
         static_assert(sizeof(SchedulingRing) == 8);
-        CONTEXT(PARKED, parked_.first_)
-        OFFSET(THREAD_WAIT_MASK, Thread, wait_mask_)
-        OFFSET(THREAD_WAITING_FOR, Thread, waiting_for_)
-        VALUE(STATE_WAITING, State::Waiting)
-        VALUE(FLAGS_SWITCHED, ExecutionContext::SlowFlag::Switched)
-        CPU(WAITER, waiter)  CPU(SWITCHED, switched)
-    }
 
-    static void exits() {
+        GUEST(rax, 0)   GUEST(rcx, 1)   GUEST(rdx, 2)   GUEST(rbx, 3)   GUEST(cr2, 4)   GUEST(rbp, 5)  GUEST(rsi, 6)
+        GUEST(rdi, 7)   GUEST(r8, 8)    GUEST(r9, 9)    GUEST(r10, 10)  GUEST(r11, 11)  GUEST(r12, 12)
+        GUEST(r13, 13)  GUEST(r14, 14)  GUEST(r15, 15)
+        OFFSET(GUEST, GuestFrame, kernel_stack_top)
         VALUE(GUEST_REGISTERS_SIZE, sizeof(GuestFrame::general))
-        GUEST(FRAME_STACK, kernel_stack_top)
-        GUEST(RCX, general[1])  GUEST(RDX, general[2])  GUEST(RBX, general[3])  GUEST(CR2, general[4])
 
-        CPU(SCHEDULER, scheduler)        CPU(LOADED_VCPU, loaded_vcpu)          CPU(FS_BASE, fs_base)
-        CPU(GS_BASE, gs_base)            CPU(TASK_REGISTER_CUT, task_register_cut)
-        CPU(GUEST_IN_CPU, guest_in_cpu)  CPU(ASID_GENERATION, asid_generation)  CPU(HOST_VMCB, host_vmcb)
-        OFFSET(SCHEDULER_PREEMPT, Scheduler, preempt_)
-        OFFSET(FPU_XCR0, FpuState, xcr0_)  OFFSET(FPU_LOADED, FpuState, loaded_)
-        OFFSET(SPACE_FLUSH_GENERATION, AddressSpace, flush_generation_)
+        VCPU(hardware_.frame)      VCPU(hardware_.rip)   VCPU(hardware_.interrupted)  VCPU(hardware_.instruction_length)
+        VCPU(hardware_.injecting)  VCPU(hardware_.step)  VCPU(hardware_.launched)     VCPU(hardware_.tag_generation)
+        VCPU(hardware_.control_block)  VCPU(hardware_.control_block_address)          VCPU(hardware_.host_space)
+        VCPU(phase_)         VCPU(reason_)    VCPU(osxsave_)   VCPU(events_)        VCPU(activity_)  VCPU(valid_groups_)
+        VCPU(sequence_)      VCPU(space_)     VCPU(fpu_)       VCPU(portal_word_)   VCPU(exit_)      VCPU(owner_)
+        VCPU(state_memory_)  VCPU(flush_generation_)
+        VALUE(VCPU_GROUPS_CPUID, offsetof(Vcpu, groups_[cpuid]))
+        CONSTANT(VCPU, Vcpu::Phase, InExit)       CONSTANT(VCPU, Vcpu::Phase, Running)
+        CONSTANT(VCPU, Vcpu::Activity, InKernel)  CONSTANT(VCPU, Vcpu::Activity, InGuest)
 
-        VCPU(FRAME, hardware_.frame)          VCPU(RIP, hardware_.rip)    VCPU(INTERRUPTED, hardware_.interrupted)
-        VCPU(INJECTING, hardware_.injecting)  VCPU(STEP, hardware_.step)  VCPU(LAUNCHED, hardware_.launched)
-        VCPU(INSTRUCTION_LENGTH, hardware_.instruction_length)  VCPU(TAG_GENERATION, hardware_.tag_generation)
-        VCPU(CONTROL_BLOCK, hardware_.control_block)  VCPU(CONTROL_BLOCK_ADDRESS, hardware_.control_block_address)
-        VCPU(HOST_SPACE, hardware_.host_space)
-        VCPU(PHASE, phase_)    VCPU(REASON, reason_)      VCPU(OSXSAVE, osxsave_)            VCPU(EVENTS, events_)
-        VCPU(EXIT, exit_)      VCPU(ACTIVITY, activity_)  VCPU(VALID_GROUPS, valid_groups_)  VCPU(SEQUENCE, sequence_)
-        VCPU(SPACE, space_)    VCPU(FPU, fpu_)            VCPU(PORTAL_WORD, portal_word_)
-        VCPU(FLUSH_GENERATION, flush_generation_)         VCPU(STATE_PAGE, state_memory_)
-        VCPU(GROUPS_CPUID, groups_[static_cast<size_t>(abi::ExitReason::Cpuid)])
-        VALUE(VCPU_IN_EXIT, Vcpu::Phase::InExit)          VALUE(VCPU_RUNNING, Vcpu::Phase::Running)
-        VALUE(VCPU_IN_KERNEL, Vcpu::Activity::InKernel)   VALUE(VCPU_IN_GUEST, Vcpu::Activity::InGuest)
-
-        OFFSET(STATE_PAGE_CPUID_EXITS, abi::VcpuStatePage, exits[static_cast<size_t>(abi::ExitReason::Cpuid)])
-        VALUE(STATE_PAGE_TASK_PRIORITY,
-              abi::virtual_apic_page_offset + static_cast<size_t>(VirtualApic::Register::Tpr))
-        VALUE(EXIT_REASON_CPUID, abi::ExitReason::Cpuid)
+        VALUE(STATE_PAGE_CPUID_EXITS, offsetof(abi::VcpuStatePage, exits[cpuid]))
+        VALUE(STATE_PAGE_TASK_PRIORITY, abi::virtual_apic_page_offset + static_cast<int>(VirtualApic::Register::Tpr))
+        VALUE(EXIT_REASON_CPUID, cpuid)
         VALUE(EXIT_LABEL_LENGTH_SHIFT, abi::MessageTag::Label::low + abi::ExitLabel::InstructionLength::low)
         VALUE(EXIT_LABEL_CPUID_BIT, abi::MessageTag::Label::low)
-        static_assert(static_cast<int>(abi::ExitReason::Cpuid) == 1);
+        static_assert(cpuid == 1);
         // Whose results are the reply's four words, or none.
-        VALUE(REASONS_IN_REGISTERS, 1 << static_cast<int>(abi::ExitReason::Cpuid) |
-                                        1 << static_cast<int>(abi::ExitReason::MsrWrite) |
+        VALUE(REASONS_IN_REGISTERS, 1 << cpuid | 1 << static_cast<int>(abi::ExitReason::MsrWrite) |
                                         1 << static_cast<int>(abi::ExitReason::PortWrite))
         VALUE(CR4_OSXSAVE, x86::Cr4::XsaveEnable::mask)
         VALUE(CR4_OSXSAVE_SHIFT, Vcpu::cpuid_osxsave_bit - x86::Cr4::XsaveEnable::low)
         VALUE(CPUID_XSAVE_LEAF, x86::CpuidLeaf::xsave)
-    }
 
-    static void doorbells() {
-        VCPU(DOMAIN, owner_)
-        OFFSET(DOMAIN_DOORBELLS, Domain, doorbells_)
-        OFFSET(DOORBELL_KEY, Doorbell, key_)
-        OFFSET(DOORBELL_NEXT, Doorbell, next_)
+        OFFSET(DOMAIN, Domain, doorbells_)
+        OFFSET(DOORBELL, Doorbell, key_)  OFFSET(DOORBELL, Doorbell, next_)
         VALUE(DOORBELL_MULTIPLIER, static_cast<int32_t>(DoorbellTable::multiplier))
-        VALUE(DOORBELL_SHIFT, DoorbellTable::shift)
+        CONSTANT(DOORBELL, DoorbellTable, shift)
+        static_assert(offsetof(DoorbellTable, buckets_) == 0);
         VALUE(VMX_PORT_KEY_MASK, static_cast<int32_t>(VmxBackend::port_key_mask))
         VALUE(SVM_PORT_KEY_MASK, static_cast<int32_t>(SvmBackend::port_key_mask))
-        static_assert(offsetof(DoorbellTable, buckets_) == 0);
-    }
 
-    static void control_blocks() {
-        VMCS(EXIT_REASON, ExitReason)  VMCS(GUEST_INTERRUPTIBILITY, GuestInterruptibility)
-        VMCS(GUEST_RIP, GuestRip)      VMCS(INSTRUCTION_LENGTH, InstructionLength)  VMCS(GUEST_RFLAGS, GuestRflags)
-        VMCS(QUALIFICATION, Qualification)
-        VMCB(EXIT_CODE, exit_code)     VMCB(EXIT_EVENT, exit_event)    VMCB(VIRTUAL_INTERRUPT, virtual_interrupt)
-        VMCB(TLB_CONTROL, tlb_control) VMCB(CLEAN, clean)              VMCB(INTERRUPT_SHADOW, interrupt_shadow)
-        VMCB(NEXT_RIP, next_rip)       VMCB(RIP, rip)                  VMCB(RFLAGS, rflags)
-        VMCB(RAX, rax)                 VMCB(CR4, cr4)
-        VMCB(EXIT_INFO_1, exit_info_1) VMCB(EXIT_INFO_2, exit_info_2)
-        VALUE(VMX_EXIT_CPUID, x86::VmxExit::Cpuid)  VALUE(SVM_EXIT_CPUID, x86::SvmExit::Cpuid)
-        VALUE(VMX_EXIT_IO, x86::VmxExit::IoInstruction)  VALUE(SVM_EXIT_IO, x86::SvmExit::Io)
+        VMCS(ExitReason)  VMCS(Qualification)  VMCS(InstructionLength)
+        VMCS(GuestRip)    VMCS(GuestRflags)    VMCS(GuestInterruptibility)
+        VMCB(exit_code)   VMCB(exit_info_1)    VMCB(exit_info_2)  VMCB(exit_event)  VMCB(virtual_interrupt)
+        VMCB(next_rip)    VMCB(tlb_control)    VMCB(clean)        VMCB(rflags)      VMCB(interrupt_shadow)
+        VMCB(rip)         VMCB(rax)            VMCB(cr4)
+        CONSTANT(VMX_EXIT, x86::VmxExit, Cpuid)  CONSTANT(VMX_EXIT, x86::VmxExit, IoInstruction)
+        CONSTANT(SVM_EXIT, x86::SvmExit, Cpuid)  CONSTANT(SVM_EXIT, x86::SvmExit, Io)
     }
 };
 // clang-format on
-
-// Somebody has to call them for the compiler to keep them.
-void write_asm_offsets() {
-    AsmOffsets::system_calls();
-    AsmOffsets::notifications();
-    AsmOffsets::exits();
-    AsmOffsets::doorbells();
-    AsmOffsets::control_blocks();
-}
 
 }  // namespace bulkhead::kernel

@@ -8,12 +8,28 @@
 #include "asm_offsets.h"
 #include "kernel/arch/x86_64/asm_constants.h"
 
-// From an entry of the object table to the object (ObjectTable::object_of).
-#define ENTRY_POINTER_LEFT 22
-#define ENTRY_POINTER_RIGHT 16
-
 // A member of this CPU's data, with RSP at the top of the empty stack.
 #define CPU(member) (member - CPU_STACK_TOP)(%rsp)
+
+// A label that other files know.
+.macro export name, align=1
+    .balign \align
+    .global \name
+\name:
+.endm
+
+// Moves registers to their places in a frame at \place, and back. \kind is FRAME, of which an abi::Registers is the
+// beginning, or GUEST.
+.macro save kind, place, registers:vararg
+    .irp register, \registers
+    mov %\register, .L\kind\()_\register + \place
+    .endr
+.endm
+.macro load kind, place, registers:vararg
+    .irp register, \registers
+    mov .L\kind\()_\register + \place, %\register
+    .endr
+.endm
 
 // Leaves for ring 3 with RCX = stack pointer, RDX = instruction; clears what the kernel had in other registers.
 .macro leave_by_sysexit
@@ -34,10 +50,10 @@
 // To the thread \to: page tables, if they are not \root, and where its next interrupt is pushed.
 .macro switch_context root, to, scratch, scratch2
     mov \to, CPU(CPU_RUNNING)
-    mov CPU(CPU_TASK_STATE), \scratch
-    lea CONTEXT_FRAME_END(\to), \scratch2
-    mov \scratch2, TASK_STATE_RSP0(\scratch)
-    mov CONTEXT_ROOT(\to), \scratch
+    mov CPU(CPU_TASK_STATE_SEGMENT), \scratch
+    lea (CONTEXT_FRAME + FRAME_SIZE)(\to), \scratch2
+    mov \scratch2, TASK_STATE_RSP(\scratch)
+    mov CONTEXT_SPACE_ROOT(\to), \scratch
     cmp \root, \scratch
     je 771f
     mov \scratch, CPU(CPU_LOADED_ROOT)
@@ -55,8 +71,8 @@
     xor \entry, \word
     shr $ENTRY_GENERATION_SHIFT, \word
     jnz \stale
-    shl $ENTRY_POINTER_LEFT, \entry
-    sar $ENTRY_POINTER_RIGHT, \entry
+    shl $(64 - ENTRY_GENERATION_SHIFT), \entry
+    sar $(64 - 48), \entry                  // what is left is bits 6 to 47 of the object's address
 .endm
 
 // The running thread becomes RCX, its RSP is noted.
@@ -81,16 +97,6 @@
     find_object %r11, %rbp, %rdx, system_call_saved_stack
 .endm
 
-// Links: \caller waits for \handler, which runs on its time.
-.macro begin_call caller, handler, scratch
-    movb $STATE_IN_CALL, CONTEXT_STATE(\caller)
-    mov \handler, CONTEXT_CALLEE(\caller)
-    mov \caller, CONTEXT_CALLER(\handler)
-    mov CONTEXT_DONATED(\caller), \scratch
-    mov \scratch, CONTEXT_DONATED(\handler)
-    movb $STATE_READY, CONTEXT_STATE(\handler)
-.endm
-
 // The handler in R11 is idle again, its caller in RCX ready. RDI becomes 0.
 .macro end_call
     movb $STATE_IDLE, CONTEXT_STATE(%r11)
@@ -100,74 +106,100 @@
     mov %rdi, CONTEXT_DONATED(%r11)
 .endm
 
-// The running vCPU in RDI calls the handler of its portal, whose capability word was checked when it was bound. Then RDI
-// is the badge, RCX the handler's stack, RDX its entry. Changes RAX and RBX too.
+// The buffer's words of the message of the thread in \from, to the thread in \to; RAX is the tag. RCX and RDX are lost.
+.macro copy_words from, to
+    mov %rsi, %rdx
+    mov THREAD_MESSAGE_BUFFER(\from), %rsi
+    mov THREAD_MESSAGE_BUFFER(\to), %rdi
+    add $MESSAGE_WORDS, %rsi
+    add $MESSAGE_WORDS, %rdi
+    mov %eax, %ecx
+    shr $TAG_WORDS_SHIFT, %ecx
+    rep movsq
+    mov %rdx, %rsi
+.endm
+
+// The running \caller, with the page tables \root, waits for the handler of \portal, which runs on its time. Then R11
+// is the handler, RDI the badge, RCX the handler's stack, RDX its entry.
+.macro call_portal portal, caller, root, scratch, scratch2, unusual, words=0
+    mov PORTAL_HANDLER(\portal), %r11
+    mov CONTEXT_SLOW_FLAGS(%r11), \scratch  // flags, state and CPU at once: idle, here, nothing unusual?
+    cmp CPU(CPU_IDLE_HANDLER), \scratch
+    jne \unusual
+
+    movb $STATE_IN_CALL, CONTEXT_STATE(\caller)
+    mov %r11, CONTEXT_CALLEE(\caller)
+    mov \caller, CONTEXT_CALLER(%r11)
+    mov CONTEXT_DONATED(\caller), \scratch2
+    mov \scratch2, CONTEXT_DONATED(%r11)
+    movb $STATE_READY, CONTEXT_STATE(%r11)
+    switch_context \root, %r11, \scratch, \scratch2
+    .if \words
+    copy_words \caller, %r11
+    .endif
+    mov PORTAL_BADGE(\portal), %rdi
+    mov THREAD_STACK(%r11), %rcx
+    mov PORTAL_ENTRY(\portal), %rdx
+.endm
+
+// The running vCPU in RDI calls the handler of its portal, whose capability word was checked when it was bound. Changes
+// RAX too.
 .macro call_monitor slow
     mov VCPU_PORTAL_WORD(%rdi), %rcx
     find_object %rcx, %rdx, %rax, \slow     // the portal
-    mov PORTAL_HANDLER(%rdx), %rbx
-    mov CONTEXT_FLAGS(%rbx), %rcx           // flags, state and CPU at once: idle, here, nothing unusual?
-    cmp CPU(CPU_IDLE_HANDLER), %rcx
-    jne \slow
-
-    begin_call %rdi, %rbx, %rcx
-    switch_context CPU(CPU_LOADED_ROOT), %rbx, %rcx, %rax
-    mov PORTAL_BADGE(%rdx), %rdi
-    mov THREAD_STACK(%rbx), %rcx
-    mov PORTAL_ENTRY(%rdx), %rdx
+    call_portal %rdx, %rdi, CPU(CPU_LOADED_ROOT), %rcx, %rax, \slow
 .endm
 
 // [[noreturn]] void send_exit_by_...(Vcpu&): an exit whose words are in the vCPU.
 .macro send_exit leave
-    mov (VCPU_FRAME + GUEST_FRAME_STACK)(%rdi), %rsp
+    mov (VCPU_FRAME + GUEST_KERNEL_STACK_TOP)(%rdi), %rsp
     mov %rdi, %rbp
     call_monitor send_exit_slowly
-    mov (VCPU_EXIT + 0)(%rbp), %r15
-    mov (VCPU_EXIT + 8)(%rbp), %r14
-    mov (VCPU_EXIT + 16)(%rbp), %r13
-    mov (VCPU_EXIT + 24)(%rbp), %r12
-    mov (VCPU_EXIT + 32)(%rbp), %rbx
-    mov (VCPU_EXIT + 40)(%rbp), %r10
-    mov (VCPU_EXIT + 48)(%rbp), %r9
-    mov (VCPU_EXIT + 56)(%rbp), %r8
-    mov (VCPU_EXIT + 64)(%rbp), %rsi
-    mov (VCPU_EXIT + 80)(%rbp), %rax
+    load FRAME, VCPU_EXIT(%rbp), r15, r14, r13, r12, rbx, r10, r9, r8, rsi, rax
     \leave
 .endm
 
-// What Vcpu::on_cpuid and prepare_exit do, for a monitor that wants no state with it: RDI is the vCPU, RCX the
-// instruction's length, R13 its address, R10 XCR0 with OSXSAVE.
+// What Vcpu::on_cpuid and prepare_exit do, for a monitor that wants no state with it: RDI is the vCPU, R12 the
+// instruction's length, R13 its address, R10 CR4.OSXSAVE as on_cpuid tells it.
 .macro send_cpuid_exit leave
+    movb %r12b, VCPU_INSTRUCTION_LENGTH(%rdi)
+    shl $EXIT_LABEL_LENGTH_SHIFT, %r12
+    bts $EXIT_LABEL_CPUID_BIT, %r12
+    mov %r12, (VCPU_EXIT + FRAME_RAX)(%rdi)
     incq VCPU_SEQUENCE(%rdi)
     mov VCPU_SEQUENCE(%rdi), %rsi
-    mov %rsi, (VCPU_EXIT + 64)(%rdi)
-    shl $EXIT_LABEL_LENGTH_SHIFT, %rcx
-    bts $EXIT_LABEL_CPUID_BIT, %rcx
-    mov %rcx, (VCPU_EXIT + 80)(%rdi)
-    mov %rcx, %r15
-    mov VCPU_FRAME(%rdi), %r8
-    mov %r8, (VCPU_EXIT + 56)(%rdi)
+    mov (VCPU_FRAME + GUEST_RAX)(%rdi), %r8
     mov (VCPU_FRAME + GUEST_RCX)(%rdi), %r9
-    mov %r9, (VCPU_EXIT + 48)(%rdi)
-    mov %r10, (VCPU_EXIT + 40)(%rdi)
-    mov %r13, (VCPU_EXIT + 16)(%rdi)
-    mov %r13, VCPU_RIP(%rdi)
+    mov VCPU_FPU(%rdi), %rax
+    or FPU_XCR0(%rax), %r10
     xor %r14d, %r14d
-    mov %r14, (VCPU_EXIT + 8)(%rdi)
-    mov %r14, (VCPU_EXIT + 0)(%rdi)
+    xor %r15d, %r15d
+    save FRAME, VCPU_EXIT(%rdi), r15, r14, r13, r10, r9, r8, rsi
+    mov %r13, VCPU_RIP(%rdi)
     mov %r14d, VCPU_VALID_GROUPS(%rdi)
     mov %r14, VCPU_INTERRUPTED(%rdi)
     movb $EXIT_REASON_CPUID, VCPU_REASON(%rdi)
     movb $VCPU_IN_EXIT, VCPU_PHASE(%rdi)
     movb $VCPU_IN_KERNEL, VCPU_ACTIVITY(%rdi)
-    mov VCPU_STATE_PAGE(%rdi), %rax
+    mov VCPU_STATE_MEMORY(%rdi), %rax
     incq STATE_PAGE_CPUID_EXITS(%rax)
     call_monitor send_exit_slowly
-    mov %r15, %rax
+    mov %r12, %rax
     xor %ebx, %ebx
     xor %r12d, %r12d
-    xor %r15d, %r15d
     \leave
+.endm
+
+// Goes on if nothing is unusual about the reply of the handler in R11 to a caller whose word of flags, state and CPU is
+// in RBP, which is lost.
+.macro test_reply no_plain_caller
+    cmp CPU(CPU_PLAIN_CALLER), %rbp
+    jne \no_plain_caller
+    cmpl $0, CONTEXT_SLOW_FLAGS(%r11)
+    jne system_call_common
+    mov CONTEXT_DONATED(%r11), %rbp         // on its time, not on a helper's?
+    cmp CPU(CPU_RUNNING_ON), %rbp
+    jne system_call_common
 .endm
 
 // A reply of the handler in R11 to a caller in RCX that is no plain thread; RBP is the caller's word of flags, state and
@@ -175,13 +207,7 @@
 // RDX, RDI and RBP are free.
 .macro test_reply_to_vcpu
     sub $FLAG_VCPU, %rbp
-    cmp CPU(CPU_PLAIN_CALLER), %rbp
-    jne system_call_common
-    cmpl $0, CONTEXT_FLAGS(%r11)
-    jne system_call_common
-    mov CONTEXT_DONATED(%r11), %rbp         // on its time, not on a helper's?
-    cmp CPU(CPU_RUNNING_ON), %rbp
-    jne system_call_common
+    test_reply system_call_common
     cmp VCPU_SEQUENCE(%rcx), %rsi
     jne reply_to_vcpu_slowly
     cmp reply_skip_only, %rax
@@ -206,26 +232,23 @@
     jne reply_to_vcpu_slowly
 .endm
 
-// The handler is idle again, the vCPU in RCX runs. RDI becomes 0, RDX where the guest goes on.
+// The handler is idle again, the vCPU in RCX runs. RDI becomes 0, RAX where the guest goes on. RBP is the reason of the
+// exit, R8, R9, R10 and RBX are the results of CPUID.
 .macro finish_exit
     end_call
     mov %rcx, CPU(CPU_RUNNING)
     movb $VCPU_RUNNING, VCPU_PHASE(%rcx)
-    movzbl VCPU_INSTRUCTION_LENGTH(%rcx), %edx
-    add VCPU_RIP(%rcx), %rdx
-    mov %rdx, VCPU_RIP(%rcx)
+    movzbl VCPU_INSTRUCTION_LENGTH(%rcx), %eax
+    add VCPU_RIP(%rcx), %rax
+    mov %rax, VCPU_RIP(%rcx)
     movb $0, VCPU_INSTRUCTION_LENGTH(%rcx)
-.endm
-
-// The results of CPUID; RBP is the reason of the exit. RAX's comes back in R8.
-.macro set_cpuid_results
     cmp $EXIT_REASON_CPUID, %ebp
     jne 772f
     mov %r8d, %r8d
     mov %r9d, %r9d
     mov %r10d, %r10d
     mov %ebx, %ebx
-    mov %r8, VCPU_FRAME(%rcx)
+    mov %r8, (VCPU_FRAME + GUEST_RAX)(%rcx)
     mov %r9, (VCPU_FRAME + GUEST_RBX)(%rcx)
     mov %r10, (VCPU_FRAME + GUEST_RCX)(%rcx)
     mov %rbx, (VCPU_FRAME + GUEST_RDX)(%rcx)
@@ -243,7 +266,7 @@
 // The doorbell that an I/O exit of the vCPU in RDI rings becomes RSI, by the key in ECX (DoorbellTable::find). RCX and
 // the flags are lost only if there is none.
 .macro find_doorbell none
-    mov VCPU_DOMAIN(%rdi), %rax
+    mov VCPU_OWNER(%rdi), %rax
     mov DOMAIN_DOORBELLS(%rax), %rax
     test %rax, %rax
     jz \none
@@ -270,44 +293,26 @@
     jne \preempted
 .endm
 
-// Guest registers in the vCPU in RDI, by their numbers. Functions in C++ keep the second kind: what goes back into the
-// guest without a switch leaves them where they are.
-.macro save_guest number, register
-    mov %\register, (VCPU_FRAME + 8 * \number)(%rdi)
-.endm
-.macro load_guest number, register
-    mov (VCPU_FRAME + 8 * \number)(%rdi), %\register
-.endm
-.macro each_changing operation          // but RAX, which is the VMCB's on AMD-V, and RDI
-    \operation 1, rcx
-    \operation 2, rdx
-    \operation 6, rsi
-    \operation 8, r8
-    \operation 9, r9
-    \operation 10, r10
-    \operation 11, r11
-.endm
+// Guest registers that functions in C++ do not keep, but RAX, which is the VMCB's on AMD-V, and RDI. The others stay
+// where they are on a way back into the guest without a switch.
+#define CHANGING_REGISTERS rcx, rdx, rsi, r8, r9, r10, r11
 .macro save_rest_of_guest
-    save_guest 3, rbx
-    save_guest 5, rbp
-    save_guest 12, r12
-    save_guest 13, r13
-    save_guest 14, r14
-    save_guest 15, r15
+    save GUEST, VCPU_FRAME(%rdi), rbx, rbp, r12, r13, r14, r15
     mov $0, %ebp
 .endm
 
 // An exit found RSP at the end of the registers in the vCPU, which becomes RDI; the kernel's stack stands behind. The
 // flags stay.
 .macro enter_from_guest
-    mov %rdi, (8 * 7 - GUEST_REGISTERS_SIZE)(%rsp)
+    mov %rdi, (GUEST_RDI - GUEST_REGISTERS_SIZE)(%rsp)
     lea -(VCPU_FRAME + GUEST_REGISTERS_SIZE)(%rsp), %rdi
-    mov (GUEST_FRAME_STACK - GUEST_REGISTERS_SIZE)(%rsp), %rsp
-    each_changing save_guest
+    mov (GUEST_KERNEL_STACK_TOP - GUEST_REGISTERS_SIZE)(%rsp), %rsp
+    save GUEST, VCPU_FRAME(%rdi), CHANGING_REGISTERS
 .endm
 
-.macro restore_guest_registers_from_rcx
-    .irp register, rdx, rbx, rbp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
+// All but RAX, from where RSP points to.
+.macro restore_guest_registers
+    .irp register, rcx, rdx, rbx, rbp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15
     pop %\register                      // the first into RBP is the slot of RSP
     .endr
 .endm

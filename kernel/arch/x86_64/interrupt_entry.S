@@ -28,9 +28,7 @@
 .endm
 
 // Error codes: SDM vol. 3A, 6.15: #DF, #TS, #NP, #SS, #GP, #PF, #AC, #CP, and AMD's #VC and #SX.
-.balign 16
-.global interrupt_stubs
-interrupt_stubs:
+export interrupt_stubs, align=16
 .set vector, 0
 .rept 256
     .balign 16
@@ -75,8 +73,8 @@ debug_entry:
     mov %rsp, %rsi                      // frame on the IST stack
     mov %rsp, %rax
     and $-CPU_BLOCK_SIZE, %rax
-    mov CPU_TASK_STATE(%rax), %rax
-    mov TASK_STATE_RSP0(%rax), %rdi
+    mov CPU_TASK_STATE_SEGMENT(%rax), %rax
+    mov TASK_STATE_RSP(%rax), %rdi
     sub $FRAME_SIZE, %rdi               // frame in the thread
     mov %rdi, %rdx
     mov $(FRAME_SIZE / 8), %ecx
@@ -89,8 +87,7 @@ debug_entry:
 
 // void return_to_user(RegisterFrame&). An NMI in here is harmless: it has its own stack. At the stub page's return RBP is
 // 0 and RCX, RDX and R11 hold nothing; but a program may have jumped there, with any stack pointer.
-.global return_to_user
-return_to_user:
+export return_to_user
     cmpq $STUB_RETURN, FRAME_RIP(%rdi)
     jne 1f
     cmpq $0x202, FRAME_RFLAGS(%rdi)
@@ -99,17 +96,7 @@ return_to_user:
     mov %rcx, %rdx
     shr $47, %rdx
     jnz 1f
-    mov FRAME_R15(%rdi), %r15
-    mov FRAME_R14(%rdi), %r14
-    mov FRAME_R13(%rdi), %r13
-    mov FRAME_R12(%rdi), %r12
-    mov FRAME_RBX(%rdi), %rbx
-    mov FRAME_R10(%rdi), %r10
-    mov FRAME_R9(%rdi), %r9
-    mov FRAME_R8(%rdi), %r8
-    mov FRAME_RSI(%rdi), %rsi
-    mov FRAME_RAX(%rdi), %rax
-    mov FRAME_RDI(%rdi), %rdi
+    load FRAME, 0(%rdi), r15, r14, r13, r12, rbx, r10, r9, r8, rsi, rax, rdi
     mov $STUB_RETURN, %edx
     cmpb $0, returns_by_sysexit
     je 2f

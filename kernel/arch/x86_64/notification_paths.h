@@ -18,26 +18,26 @@
     leave_behind_call \leave
 .endm
 
-// What C++ does not keep of the registers of the thread in RCX.
-.macro save_arguments
-    mov %rdi, (CONTEXT_FRAME + FRAME_RDI)(%rcx)
-    mov %rsi, (CONTEXT_FRAME + FRAME_RSI)(%rcx)
-    mov %r8, (CONTEXT_FRAME + FRAME_R8)(%rcx)
-    mov %r9, (CONTEXT_FRAME + FRAME_R9)(%rcx)
-    mov %r10, (CONTEXT_FRAME + FRAME_R10)(%rcx)
-.endm
+// What C++ does not keep of the registers of a system call.
+#define ARGUMENTS rdi, rsi, r8, r9, r10
 
 // What C++ keeps, and where the thread in RCX goes on: as prepare_return_from_stub makes it, but for what
 // return_to_user does not look at.
 .macro save_kept_registers
     movq $STUB_RETURN, (CONTEXT_FRAME + FRAME_RIP)(%rcx)
     movq $0x202, (CONTEXT_FRAME + FRAME_RFLAGS)(%rcx)
-    mov %rbx, (CONTEXT_FRAME + FRAME_RBX)(%rcx)
-    mov %r12, (CONTEXT_FRAME + FRAME_R12)(%rcx)
-    mov %r13, (CONTEXT_FRAME + FRAME_R13)(%rcx)
-    mov %r14, (CONTEXT_FRAME + FRAME_R14)(%rcx)
-    mov %r15, (CONTEXT_FRAME + FRAME_R15)(%rcx)
+    save FRAME, CONTEXT_FRAME(%rcx), rbx, r12, r13, r14, r15
     xor %ebp, %ebp
+.endm
+
+// Goes on if \first, of a ring of scheduling contexts, is there, the only one, and plain.
+.macro test_only_one first, unusual
+    test \first, \first
+    jz \unusual
+    cmp \first, TIME_NEXT(\first)
+    jne \unusual
+    cmpb $0, TIME_PLAIN(\first)
+    je \unusual
 .endm
 
 // The scheduling context in RCX becomes ready: R11 the scheduler, then RCX the priority. RDX and RBP are lost.
@@ -49,7 +49,7 @@
     cmpq $0, (%rbp)
     jne 777f
     mov %rcx, (%rbp)
-776:mov %edx, %ecx
+    mov %edx, %ecx
     shr $6, %edx
     mov SCHEDULER_WORDS(%r11, %rdx, 8), %rbp
     bts %rcx, %rbp
@@ -57,14 +57,13 @@
     mov %rbp, SCHEDULER_WORDS(%r11, %rdx, 8)
     bts %edx, SCHEDULER_WORDS_IN_USE(%r11)
     jmp 778f
-777:mov (%rbp), %rdx                        // behind those that are there
+777:mov (%rbp), %rdx                        // behind those that are there: the bits are set
     mov TIME_PREVIOUS(%rdx), %rbp
     mov %rcx, TIME_PREVIOUS(%rdx)
     mov %rdx, TIME_NEXT(%rcx)
     mov %rcx, TIME_NEXT(%rbp)
     mov %rbp, TIME_PREVIOUS(%rcx)
-    movzbl TIME_PRIORITY(%rcx), %edx
-    jmp 776b
+    movzbl TIME_PRIORITY(%rcx), %ecx
 778:
 .endm
 
@@ -83,8 +82,8 @@
     jne 783f
     leave_with_success \leave
 
-781:mov CONTEXT_FLAGS(%r11), %rcx           // flags, state and CPU: waits here without a deadline?
-    and $~FLAGS_SWITCHED, %rcx
+781:mov CONTEXT_SLOW_FLAGS(%r11), %rcx      // flags, state and CPU: waits here without a deadline?
+    and $~FLAG_SWITCHED, %rcx
     cmp CPU(CPU_WAITER), %rcx
     jne 782f
     mov THREAD_WAIT_MASK(%r11), %rcx
@@ -96,12 +95,7 @@
     test %rdx, %rdx
     jz 782f
     mov CONTEXT_PARKED(%r11), %rcx          // its time, and nobody else waits for it?
-    test %rcx, %rcx
-    jz 782f
-    cmp %rcx, TIME_NEXT(%rcx)
-    jne 782f
-    cmpb $0, TIME_PLAIN(%rcx)
-    je 782f
+    test_only_one %rcx, 782f
 
     movq $0, NOTIFICATION_WAITER(%rbp)
     movb $STATE_READY, CONTEXT_STATE(%r11)
@@ -124,11 +118,11 @@
     jmp 783f
 785:movb $1, SCHEDULER_PREEMPT(%r11)
     mov CPU(CPU_RUNNING), %rcx
-    save_arguments
+    save FRAME, CONTEXT_FRAME(%rcx), ARGUMENTS
     jmp signal_preempts
 782:lea signal_waiter, %r11
 783:mov CPU(CPU_RUNNING), %rcx
-    save_arguments
+    save FRAME, CONTEXT_FRAME(%rcx), ARGUMENTS
     mov %rbp, %rdi
     mov %rdx, %rsi
     xor %ebp, %ebp
@@ -137,11 +131,7 @@
     mov CPU(CPU_SCHEDULER), %rdi
     cmpb $0, SCHEDULER_PREEMPT(%rdi)
     jne signal_preempts
-    mov (CONTEXT_FRAME + FRAME_RDI)(%rcx), %rdi
-    mov (CONTEXT_FRAME + FRAME_RSI)(%rcx), %rsi
-    mov (CONTEXT_FRAME + FRAME_R8)(%rcx), %r8
-    mov (CONTEXT_FRAME + FRAME_R9)(%rcx), %r9
-    mov (CONTEXT_FRAME + FRAME_R10)(%rcx), %r10
+    load FRAME, CONTEXT_FRAME(%rcx), ARGUMENTS
     leave_with_success \leave
 .endm
 
@@ -162,37 +152,35 @@
     mov %rdx, %rsi
     leave_with_success \leave
 792:test %rsi, %rsi                         // no mask is an error
-    jz 793f
+    jz wait_in_general
     test %r8, %r8
     jnz block_in_wait
     xor %esi, %esi
     mov $STATUS_TIMED_OUT, %eax
     leave_behind_call \leave
-793:mov $CALL_WAIT, %eax
-    jmp system_call_saved_stack
 .endm
 
 // The thread in RCX waits for the mask in RSI of the notification in RBP; the deadline is in R8.
 .macro block_in_wait_path
     cmp $-1, %r8
-    jne 1f
+    jne wait_in_general
     mov CPU(CPU_RUNNING_ON), %rdx
     cmp CONTEXT_DONATED(%rcx), %rdx         // its time, not a helper's?
-    jne 1f
+    jne wait_in_general
     cmpb $0, TIME_PLAIN(%rdx)
-    je 1f
+    je wait_in_general
     cmpq $0, CONTEXT_PARKED(%rcx)
-    jne 1f
+    jne wait_in_general
     mov %rsi, THREAD_WAIT_MASK(%rcx)
     xor %eax, %eax
     lock cmpxchg %rcx, NOTIFICATION_WAITER(%rbp)
-    jne 1f
+    jne wait_in_general
     test %rsi, NOTIFICATION_BITS(%rbp)      // a signal came before the waiter was there to be seen?
-    jnz 2f
+    jnz 1f
 
     mov %rbp, THREAD_WAITING_FOR(%rcx)
     movb $STATE_WAITING, CONTEXT_STATE(%rcx)
-    save_arguments
+    save FRAME, CONTEXT_FRAME(%rcx), ARGUMENTS
     save_kept_registers
     mov %rdx, CONTEXT_PARKED(%rcx)
     movb $TIME_PARKED, TIME_STATE(%rdx)
@@ -206,44 +194,39 @@
     mov TIME_STARTED(%rbx), %rdx
     add TIME_SLICE_LEFT(%rbx), %rdx
     sub %rax, %rdx                          // what is left of the slice; a new one if nothing is
-    jbe 3f
+    jbe 2f
     mov %rdx, TIME_SLICE_LEFT(%rbx)
 
     bsr SCHEDULER_WORDS_IN_USE(%rsi), %ecx
-    jz 5f
+    jz 3f
     bsr SCHEDULER_WORDS(%rsi, %rcx, 8), %rdx
     shl $6, %ecx
     add %ecx, %edx
     mov SCHEDULER_RINGS(%rsi, %rdx, 8), %rdi
-    test %rdi, %rdi                         // somebody, and nobody else?
-    jz 5f
-    cmp %rdi, TIME_NEXT(%rdi)
-    jne 5f
-    cmpb $0, TIME_PLAIN(%rdi)
-    je 5f
+    test_only_one %rdi, 3f                  // somebody, and nobody else?
     mov TIME_ACTIVE(%rdi), %rcx
     cmpb $STATE_READY, CONTEXT_STATE(%rcx)
-    jne 5f
+    jne 3f
     movq $0, SCHEDULER_RINGS(%rsi, %rdx, 8)
     movb $TIME_RUNNING, TIME_STATE(%rdi)
     mov %rax, TIME_STARTED(%rdi)
     mov %rdi, CPU(CPU_RUNNING_ON)
     switch_context CPU(CPU_LOADED_ROOT), %rcx, %rdx, %rbx
-    mov CONTEXT_FLAGS(%rcx), %edx           // FPU registers, bases or ports to be switched?
+    mov CONTEXT_SLOW_FLAGS(%rcx), %edx      // FPU registers, bases or ports to be switched?
     or CPU(CPU_SWITCHED), %edx
-    jnz 6f
+    jnz 4f
     lea CONTEXT_FRAME(%rcx), %rdi
     jmp return_to_user
 
-1:  mov $CALL_WAIT, %eax
+1:  movq $0, NOTIFICATION_WAITER(%rbp)
+wait_in_general:
+    mov $CALL_WAIT, %eax
     jmp system_call_saved_stack
-2:  movq $0, NOTIFICATION_WAITER(%rbp)
-    jmp 1b
-3:  mov %rbx, %rdi
+2:  mov %rbx, %rdi
     mov %rax, %rsi
     call choose_behind_slice
-5:  mov %rax, %rdi
+3:  mov %rax, %rdi
     call choose_next
-6:  mov %rcx, %rdi
+4:  mov %rcx, %rdi
     call return_to_running
 .endm

@@ -13,66 +13,29 @@
 
 .section .rodata
 // The stub page. A function that keeps RSP and RBP; RCX, RDX and R11 are lost.
-.global stub_intel_start, stub_intel_end, stub_amd_start, stub_amd_end
-stub_intel_start:
+.macro stub_page vendor, enter
+export stub_\vendor\()_start
     push %rbp
     xor %ebp, %ebp
     mov %rsp, %rdx
-    sysenter
-stub_intel_return:
-    pop %rbp
-    ret
-stub_intel_end:
-
-stub_amd_start:
-    push %rbp
-    xor %ebp, %ebp
-    mov %rsp, %rdx
-    syscall
-stub_amd_return:
-    pop %rbp
-    ret
-stub_amd_end:
-
-.if stub_intel_return - stub_intel_start != STUB_RETURN - STUB_PAGE
+    \enter
+.if . - stub_\vendor\()_start != STUB_RETURN - STUB_PAGE
 .error "STUB_RETURN is where the stub page's code returns"
 .endif
-.if stub_amd_return - stub_amd_start != STUB_RETURN - STUB_PAGE
-.error "STUB_RETURN is where the stub page's code returns"
-.endif
-
-// The buffer's words of the message of the thread in \from, to the thread in \to; RAX is the tag. RCX and RDX are lost.
-.macro copy_words from, to
-    mov %rsi, %rdx
-    mov THREAD_MESSAGE_BUFFER(\from), %rsi
-    mov THREAD_MESSAGE_BUFFER(\to), %rdi
-    add $MESSAGE_WORDS, %rsi
-    add $MESSAGE_WORDS, %rdi
-    mov %eax, %ecx
-    shr $TAG_WORDS_SHIFT, %ecx
-    rep movsq
-    mov %rdx, %rsi
+    pop %rbp
+    ret
+export stub_\vendor\()_end
 .endm
+stub_page intel, sysenter
+stub_page amd, syscall
 
 // RAX tag, RDI selector, RDX the program's stack pointer; RCX, RBP, R11 are free; the rest is the message.
 .macro call_path leave, words
     note_stack                              // of the caller
-    cmpl $0, CONTEXT_FLAGS(%rcx)
+    cmpl $0, CONTEXT_SLOW_FLAGS(%rcx)
     jne system_call_saved_stack
     look_up CAPABILITY_CALLABLE, CAPABILITY_CALLABLE_MASK    // the portal
-    mov PORTAL_HANDLER(%rbp), %r11
-    mov CONTEXT_FLAGS(%r11), %rdx           // flags, state and CPU at once: idle, here, nothing unusual?
-    cmp CPU(CPU_IDLE_HANDLER), %rdx
-    jne system_call_saved_stack
-
-    begin_call %rcx, %r11, %rdi
-    switch_context CONTEXT_ROOT(%rcx), %r11, %rdx, %rdi
-    .if \words
-    copy_words %rcx, %r11
-    .endif
-    mov PORTAL_BADGE(%rbp), %rdi
-    mov PORTAL_ENTRY(%rbp), %rdx
-    mov THREAD_STACK(%r11), %rcx
+    call_portal %rbp, %rcx, CONTEXT_SPACE_ROOT(%rcx), %rdx, %rdi, system_call_saved_stack, \words
     \leave
 .endm
 
@@ -81,26 +44,18 @@ stub_amd_end:
     mov CONTEXT_CALLER(%r11), %rcx
     test %rcx, %rcx
     jz system_call_common
-    mov CONTEXT_FLAGS(%rcx), %rbp           // a caller that waits for this reply and nothing unusual?
-    cmp CPU(CPU_PLAIN_CALLER), %rbp
-    jne \reply_to_vcpu
-    cmpl $0, CONTEXT_FLAGS(%r11)
-    jne system_call_common
-    mov CONTEXT_DONATED(%r11), %rbp         // on its time, not on a helper's?
-    cmp CPU(CPU_RUNNING_ON), %rbp
-    jne system_call_common
+    mov CONTEXT_SLOW_FLAGS(%rcx), %rbp      // a caller that waits for this reply and nothing unusual?
+    test_reply \reply_to_vcpu
 
     end_call
-    switch_context CONTEXT_ROOT(%r11), %rcx, %rdx, %rbp
+    switch_context CONTEXT_SPACE_ROOT(%r11), %rcx, %rdx, %rbp
     .if \words
     mov %rcx, %rbp
     copy_words %r11, %rbp
     mov %rbp, %rcx
     .endif
-    mov (CONTEXT_FRAME + FRAME_RSP)(%rcx), %rcx
-    mov $STUB_RETURN, %edx
     dec %rax                                // the label stays, Reply becomes Ok
-    \leave
+    leave_behind_call \leave
 .endm
 
 .macro message_paths leave, reply_to_vcpu
@@ -133,49 +88,39 @@ stub_amd_end:
     leave_with_success \leave
 .endm
 
+// All but RCX, RSP and what the hardware saves into the frame of the context in RCX.
+.macro save_registers
+    save FRAME, CONTEXT_FRAME(%rcx), r15, r14, r13, r12, rbx, r10, r9, r8, rsi, rdi, rax, rbp, rdx, r11
+.endm
+
 .section .text.syscall_entry, "ax"
 
 // A reply to a vCPU that is not as simple as test_reply_to_vcpu wants: taken from the registers all the same, without a
 // frame of the handler in R11.
-.balign 16
-.global reply_to_vcpu_slowly
-reply_to_vcpu_slowly:
+export reply_to_vcpu_slowly, align=16
     end_call
     mov %rcx, CPU(CPU_RUNNING)
     dec %rax                                // the label stays, Reply becomes Ok
-    push %rdi                               // an abi::Registers on the stack, which stays aligned
-    push %rax
-    push %rdi
-    push %rsi
-    push %r8
-    push %r9
-    push %r10
-    push %rbx
-    push %r12
-    push %r13
-    push %r14
-    push %r15
+    .irp register, rdi, rax, rdi, rsi, r8, r9, r10, rbx, r12, r13, r14, r15
+    push %\register                         // an abi::Registers on the stack, which the first word aligns
+    .endr
     mov %rsp, %rsi
     mov %rcx, %rdi
     xor %ebp, %ebp
     call reply_to_vcpu
 
-.global take_events_first
-take_events_first:                          // RCX is a vCPU on its way into the guest
+export take_events_first                    // RCX is a vCPU on its way into the guest
     mov %rcx, %rdi
     xor %ebp, %ebp
     call enter_with_events
 
-.global send_exit_by_sysexit, send_exit_by_sysret
-send_exit_by_sysexit:
+export send_exit_by_sysexit
     send_exit leave_by_sysexit
-send_exit_by_sysret:
+export send_exit_by_sysret
     send_exit leave_by_sysret
 
 // One for each CPU, 32 bytes apart: SYSCALL leaves RSP to us.
-.balign 32
-.global syscall_trampolines
-syscall_trampolines:
+export syscall_trampolines, align=32
 .set cpu, 0
 .rept 64
     .balign 32
@@ -191,16 +136,12 @@ syscall_entry:
     jne foreign_system_call
     message_paths leave_by_sysret, reply_to_svm_guest
 
-.balign 64
-.global sysenter_entry
-sysenter_entry:
+export sysenter_entry, align=64
     push $2                                 // SYSENTER clears IF only: NT, AC, DF and TF are as the program left them
     popf
     message_paths leave_by_sysexit, reply_to_vmx_guest
 
-.balign 16
-.global system_call_common
-system_call_common:
+export system_call_common, align=16
     mov CPU(CPU_RUNNING), %rcx
     mov %rdx, (CONTEXT_FRAME + FRAME_RSP)(%rcx)
 system_call_saved_stack:                    // RCX is the running thread
@@ -209,7 +150,7 @@ system_call_saved_stack:                    // RCX is the running thread
     xor %edx, %edx
     xor %r11d, %r11d
     xor %ebp, %ebp                          // the stub page keeps the program's
-    call save_registers
+    save_registers
     mov %rcx, %rdi
     movq $0, (CONTEXT_FRAME + FRAME_RCX)(%rdi)
     call system_call
@@ -219,7 +160,7 @@ foreign_system_call:
     push %rcx
     mov (CPU_RUNNING - CPU_STACK_TOP + 8)(%rsp), %rcx
     popq (CONTEXT_FRAME + FRAME_RIP)(%rcx)
-    call save_registers
+    save_registers
     mov %r11, (CONTEXT_FRAME + FRAME_RFLAGS)(%rcx)
     mov %rcx, %rdi
     xor %ebp, %ebp
@@ -233,32 +174,10 @@ signal_preempts:                            // the thread in RCX, whose argument
     save_kept_registers
     call leave_kernel
 
-// All but RCX, RSP and what the hardware saves into the frame of the context in RCX.
-save_registers:
-    mov %r15, (CONTEXT_FRAME + 0)(%rcx)
-    mov %r14, (CONTEXT_FRAME + 8)(%rcx)
-    mov %r13, (CONTEXT_FRAME + 16)(%rcx)
-    mov %r12, (CONTEXT_FRAME + 24)(%rcx)
-    mov %rbx, (CONTEXT_FRAME + 32)(%rcx)
-    mov %r10, (CONTEXT_FRAME + 40)(%rcx)
-    mov %r9, (CONTEXT_FRAME + 48)(%rcx)
-    mov %r8, (CONTEXT_FRAME + 56)(%rcx)
-    mov %rsi, (CONTEXT_FRAME + 64)(%rcx)
-    mov %rdi, (CONTEXT_FRAME + 72)(%rcx)
-    mov %rax, (CONTEXT_FRAME + 80)(%rcx)
-    mov %rbp, (CONTEXT_FRAME + 88)(%rcx)
-    mov %rdx, (CONTEXT_FRAME + 96)(%rcx)
-    mov %r11, (CONTEXT_FRAME + 112)(%rcx)
-    ret
-
 .section .rodata
-.balign 8
-.global reply_skip_only
-reply_skip_only:                            // the call Reply with ReplyFlag::SkipInstruction as its label
+export reply_skip_only, align=8             // the call Reply with ReplyFlag::SkipInstruction as its label
     .quad 1 | 1 << 32
 
 .section .bss
-.balign 64
-.global saved_user_stacks
-saved_user_stacks:
+export saved_user_stacks, align=64
     .skip 64 * 64

@@ -12,7 +12,7 @@
     jne \unusual
     cmpl $0, VMCB_EXIT_EVENT(%r8)          // interrupted the delivery of an event
     jl \unusual
-    mov VCPU_STATE_PAGE(%rdi), %rax         // MOV CR8 changed the VMCB's copy of TPR
+    mov VCPU_STATE_MEMORY(%rdi), %rax       // MOV CR8 changed the VMCB's copy of TPR
     movzbl STATE_PAGE_TASK_PRIORITY(%rax), %eax
     shr $4, %eax
     cmp VMCB_VIRTUAL_INTERRUPT(%r8), %al
@@ -22,23 +22,20 @@
 .section .text.svm_entry, "ax"
 
 // The reply to a guest's exit, from syscall_entry.S.
-.balign 64
-.global reply_to_svm_guest
-reply_to_svm_guest:
+export reply_to_svm_guest, align=64
     test_reply_to_vcpu
     mov VCPU_TAG_GENERATION(%rcx), %rdi
     cmp CPU(CPU_ASID_GENERATION), %rdi
     jne reply_to_vcpu_slowly
-    mov VCPU_CONTROL_BLOCK(%rcx), %r12
-    testb $1, (VMCB_RFLAGS + 1)(%r12)       // TF
-    jnz reply_to_svm_guest_slowly
+    mov VCPU_CONTROL_BLOCK(%rcx), %rdx
+    testb $1, (VMCB_RFLAGS + 1)(%rdx)       // TF
+    jnz reply_to_vcpu_slowly
     finish_exit
-    set_cpuid_results
-    mov VCPU_FRAME(%rcx), %r8
-    mov %r8, VMCB_RAX(%r12)
-    mov %rdx, VMCB_RIP(%r12)
-    mov %rdi, VMCB_INTERRUPT_SHADOW(%r12)
-    movb $0, VMCB_TLB_CONTROL(%r12)
+    mov (VCPU_FRAME + GUEST_RAX)(%rcx), %r8
+    mov %r8, VMCB_RAX(%rdx)
+    mov %rax, VMCB_RIP(%rdx)
+    mov %rdi, VMCB_INTERRUPT_SHADOW(%rdx)
+    movb $0, VMCB_TLB_CONTROL(%rdx)
     announce_guest
     movb $1, CPU(CPU_GUEST_IN_CPU)
     clgi
@@ -49,8 +46,7 @@ reply_to_svm_guest:
 svm_enter_loaded:                           // RDI is the frame, RAX the VMCB
     sti                                     // not right before VMRUN: QEMU would take its shadow into the guest
     lea 8(%rdi), %rsp                       // the guest's RAX is in the VMCB
-    pop %rcx
-    restore_guest_registers_from_rcx
+    restore_guest_registers
 svm_run:
     vmrun
     cli
@@ -65,22 +61,19 @@ svm_run:
     mov VMCB_RAX(%r8), %rax
     cmp $CPUID_XSAVE_LEAF, %eax             // shows XCR0, which QEMU's guests change without an exit
     je 5f
-    mov %rax, VCPU_FRAME(%rdi)
+    mov %rax, (VCPU_FRAME + GUEST_RAX)(%rdi)
     mov svm_clean_after_exit, %eax
     mov %eax, VMCB_CLEAN(%r8)
     mov VMCB_RIP(%r8), %r13
-    mov VMCB_NEXT_RIP(%r8), %rcx
-    sub %r13, %rcx
-    lea -1(%rcx), %rax
+    mov VMCB_NEXT_RIP(%r8), %r12
+    sub %r13, %r12
+    lea -1(%r12), %rax
     cmp $15, %rax
     jb 1f
-    mov $2, %ecx                            // not told: CPUID without prefixes
-1:  movb %cl, VCPU_INSTRUCTION_LENGTH(%rdi)
-    mov VMCB_CR4(%r8), %r10
+    mov $2, %r12d                           // not told: CPUID without prefixes
+1:  mov VMCB_CR4(%r8), %r10
     and $CR4_OSXSAVE, %r10d
     shl $CR4_OSXSAVE_SHIFT, %r10
-    mov VCPU_FPU(%rdi), %rax
-    or FPU_XCR0(%rax), %r10
     mov VCPU_CONTROL_BLOCK_ADDRESS(%rdi), %rax  // SvmBackend::leave
     vmsave
     mov CPU(CPU_HOST_VMCB), %rax
@@ -112,8 +105,7 @@ svm_run:
     sti
     mov VCPU_CONTROL_BLOCK_ADDRESS(%rdi), %rax
     lea (VCPU_FRAME + GUEST_REGISTERS_SIZE)(%rdi), %rsp
-    each_changing load_guest
-    load_guest 7, rdi
+    load GUEST, VCPU_FRAME(%rdi), CHANGING_REGISTERS, rdi
     jmp svm_run
 
 4:  save_rest_of_guest
@@ -123,15 +115,10 @@ svm_run:
 7:  save_rest_of_guest
     mov VCPU_CONTROL_BLOCK(%rdi), %rax
     mov VMCB_RAX(%rax), %rax
-    save_guest 0, rax
+    mov %rax, (VCPU_FRAME + GUEST_RAX)(%rdi)
     call leave_behind_doorbell
 
-reply_to_svm_guest_slowly:
-    xor %r12d, %r12d                        // as it came
-    jmp reply_to_vcpu_slowly
-
 // [[noreturn]] void svm_enter(GuestFrame& frame, uint64_t vmcb)
-.global svm_enter
-svm_enter:
+export svm_enter
     mov %rsi, %rax
     jmp svm_enter_loaded

@@ -9,31 +9,47 @@
     vmread %rax, \to
 .endm
 
+// To \unusual if more is to be done for the guest to go on behind its instruction than to change RIP. RDX is lost.
+.macro test_guest_flags unusual
+    mov $VMCS_GUEST_INTERRUPTIBILITY, %edx
+    vmread %rdx, %rdx
+    test $3, %dl                            // an interrupt shadow
+    jnz \unusual
+    mov $VMCS_GUEST_RFLAGS, %edx
+    vmread %rdx, %rdx
+    bt $8, %edx                             // TF
+    jc \unusual
+.endm
+
 // Behind the last test of an entry's flags: MOV from CR2 leaves them undefined (SDM vol. 2B, MOV).
-.macro save_cr2
+.macro save_rest_and_cr2
+    save_rest_of_guest
     mov %cr2, %rax
     mov %rax, (VCPU_FRAME + GUEST_CR2)(%rdi)
+.endm
+
+// Into the guest whose frame is in RDI. If \instruction fails, with CF or ZF set, it goes on.
+.macro enter_guest instruction
+    mov GUEST_CR2(%rdi), %rax
+    mov %cr2, %rcx
+    cmp %rax, %rcx
+    je 775f
+    mov %rax, %cr2
+775:mov %rdi, %rsp
+    pop %rax
+    restore_guest_registers
+    \instruction
 .endm
 
 .section .text.vmx_entry, "ax"
 
 // The reply to a guest's exit, from syscall_entry.S.
-.balign 64
-.global reply_to_vmx_guest
-reply_to_vmx_guest:
+export reply_to_vmx_guest, align=64
     test_reply_to_vcpu
-    mov $VMCS_GUEST_INTERRUPTIBILITY, %edi
-    vmread %rdi, %rdi
-    test $3, %dil                           // an interrupt shadow
-    jnz reply_to_vcpu_slowly
-    mov $VMCS_GUEST_RFLAGS, %edi
-    vmread %rdi, %rdi
-    bt $8, %edi                             // TF
-    jc reply_to_vcpu_slowly
+    test_guest_flags reply_to_vcpu_slowly
     finish_exit
-    set_cpuid_results
-    mov $VMCS_GUEST_RIP, %eax
-    vmwrite %rdx, %rax
+    mov $VMCS_GUEST_RIP, %edx
+    vmwrite %rax, %rdx
     announce_guest
     mov VCPU_HOST_SPACE(%rcx), %rax         // what the exit loads
     mov %rax, CPU(CPU_LOADED_ROOT)
@@ -43,53 +59,33 @@ reply_to_vmx_guest:
     lea VCPU_FRAME(%rcx), %rdi
 
 vmx_resume_guest:                           // RDI is the frame
-    mov GUEST_CR2(%rdi), %rax
-    mov %cr2, %rcx
-    cmp %rax, %rcx
-    je 1f
-    mov %rax, %cr2
-1:  mov %rdi, %rsp
-    pop %rax
-    pop %rcx
-    restore_guest_registers_from_rcx
-    vmresume                                // failed, with CF or ZF set, if it goes on
+    enter_guest vmresume
 
-.balign 64
-.global vmx_exit_entry
-vmx_exit_entry:                             // after an exit RFLAGS is 2
+export vmx_exit_entry, align=64             // after an exit RFLAGS is 2
     enter_from_guest
-    save_guest 0, rax
+    save GUEST, VCPU_FRAME(%rdi), rax
     jbe 3f
     read_field VMCS_EXIT_REASON, %rsi
     cmp $VMX_EXIT_CPUID, %rsi
     jne 2f
-    save_rest_of_guest
-    save_cr2
+    save_rest_and_cr2
     cmpl $0, VCPU_GROUPS_CPUID(%rdi)
     jne 5f
-    read_field VMCS_INSTRUCTION_LENGTH, %rcx
+    read_field VMCS_INSTRUCTION_LENGTH, %r12
     read_field VMCS_GUEST_RIP, %r13
     movzbl VCPU_OSXSAVE(%rdi), %r10d
     shl $63, %r10
-    mov VCPU_FPU(%rdi), %rax
-    or FPU_XCR0(%rax), %r10
-    movb %cl, VCPU_INSTRUCTION_LENGTH(%rdi)
     movb $0, VCPU_INJECTING(%rdi)
     movb $1, VCPU_LAUNCHED(%rdi)
     send_cpuid_exit leave_by_sysexit
 
-2:  cmp $VMX_EXIT_IO, %rsi
+2:  cmp $VMX_EXIT_IO_INSTRUCTION, %rsi
     jne 4f
     read_field VMCS_QUALIFICATION, %r8
     mov %r8d, %ecx
     and $VMX_PORT_KEY_MASK, %ecx
     find_doorbell 6f
-    read_field VMCS_GUEST_INTERRUPTIBILITY, %rdx
-    test $3, %dl                            // an interrupt shadow
-    jnz 6f
-    read_field VMCS_GUEST_RFLAGS, %rdx
-    bt $8, %edx                             // TF
-    jc 6f
+    test_guest_flags 6f
     cmpl $0, VCPU_EVENTS(%rdi)
     jne 6f
     read_field VMCS_INSTRUCTION_LENGTH, %rdx
@@ -100,38 +96,25 @@ vmx_exit_entry:                             // after an exit RFLAGS is 2
     movb $0, VCPU_INJECTING(%rdi)
     movb $1, VCPU_LAUNCHED(%rdi)
     ring_doorbell 7f
-    each_changing load_guest                // nothing here changes CR2
-    load_guest 0, rax
-    load_guest 7, rdi
+    load GUEST, VCPU_FRAME(%rdi), CHANGING_REGISTERS, rax, rdi      // nothing here changes CR2
     vmresume
     mov CPU(CPU_RUNNING), %rsp              // failed; the flags say how
     lea (VCPU_FRAME + GUEST_REGISTERS_SIZE)(%rsp), %rsp
     jmp vmx_exit_entry
 
-3:  save_rest_of_guest
-    save_cr2
+3:  save_rest_and_cr2
     call vmx_entry_failed
-4:  save_rest_of_guest
-    save_cr2
+4:  save_rest_and_cr2
 5:  call vmx_exit                           // RSI is the reason
-6:  save_rest_of_guest
-    save_cr2
+6:  save_rest_and_cr2
     mov %r8, %rsi                           // the qualification
     call vmx_io_exit
-7:  save_rest_of_guest
-    save_cr2
+7:  save_rest_and_cr2
     call leave_behind_doorbell
 
 // [[noreturn]] void vmx_enter(GuestFrame& frame, bool launched)
-.global vmx_enter
-vmx_enter:
+export vmx_enter
     test %sil, %sil
     jnz vmx_resume_guest
-    mov GUEST_CR2(%rdi), %rax
-    mov %rax, %cr2
-    mov %rdi, %rsp
-    pop %rax
-    pop %rcx
-    restore_guest_registers_from_rcx
-    vmlaunch
+    enter_guest vmlaunch
     jmp vmx_exit_entry                      // likewise
