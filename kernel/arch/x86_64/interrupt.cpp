@@ -65,10 +65,13 @@ void build_interrupt_table() {
 void load_interrupt_table() { load_idt({sizeof(table) - 1, interrupt_table_address()}); }
 uint64_t interrupt_table_address() { return reinterpret_cast<uint64_t>(table.data()); }
 
+/// An interrupt or exception in ring 0, or one with a stack of its own that does not come from what runs (NMI, #DF,
+/// #MC) in either; returns to resume the interrupted code.
 extern "C" void interrupt_from_kernel(RegisterFrame& frame) {
     if (frame.vector >= Vectors::first_external)
         return external_interrupt_in_kernel(static_cast<uint8_t>(frame.vector));
     const auto exception = static_cast<x86::Exception>(frame.vector);
+    if (exception == x86::Exception::NonMaskable) return stop_if_panicking();
     if (exception == x86::Exception::Debug) {
         // A MOV SS of ring 3 can defer its #DB to the first instruction of an entry path, and TF survives SYSENTER.
         // Neither is a reason to stop; the kernel itself sets no breakpoints.
@@ -79,14 +82,9 @@ extern "C" void interrupt_from_kernel(RegisterFrame& frame) {
     const bool may_be_expected =
         exception == x86::Exception::GeneralProtection || exception == x86::Exception::PageFault;
     if (may_be_expected && fix_up(frame)) return;
+    if (exception == x86::Exception::DoubleFault) panic_with_frame("double fault", frame);
+    if (exception == x86::Exception::MachineCheck) panic_with_frame("machine check", frame);
     panic_with_frame("unexpected exception in the kernel", frame);
-}
-
-/// NMI, #DF and #MC of either ring, on their own stacks.
-extern "C" void interrupt_on_own_stack(RegisterFrame& frame) {
-    const auto exception = static_cast<x86::Exception>(frame.vector);
-    if (exception == x86::Exception::NonMaskable) return stop_if_panicking();
-    panic_with_frame(exception == x86::Exception::DoubleFault ? "double fault" : "machine check", frame);
 }
 
 }  // namespace bulkhead::kernel

@@ -31,7 +31,8 @@ void external_interrupt_in_kernel(uint8_t vector) {
     LocalApic::end_of_interrupt();
 }
 
-extern "C" void interrupt_from_user(RegisterFrame& frame) {
+/// An interrupt or exception in ring 3; called on the stack named behind the frame. Resumes some thread.
+extern "C" [[noreturn]] void interrupt_from_user(RegisterFrame& frame) {
     Cpu& cpu = Cpu::current();
     if (frame.vector >= Vectors::first_external) {
         external_interrupt_in_kernel(static_cast<uint8_t>(frame.vector));

@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Interrupts and exceptions: 256 stubs that make every frame look the same, and the four ways on from there.
+// Interrupts and exceptions: 256 stubs that make every frame look the same, and the ways on from there.
 //   ring 3             the CPU pushed into the thread (TSS.RSP0); go on with the stack named behind the frame
 //   ring 0             the frame is on the current stack
-//   NMI, #DF, #MC      have stacks of their own (IST) and may strike anywhere, between any two instructions below
+//   NMI, #DF, #MC      likewise, on stacks of their own (IST): they may strike between any two instructions below
 //   #DB                has one too (MOV SS defers it into ring 0); one of ring 3 is moved into the thread
 // The kernel runs with IF=0; the CPU clears TF, NT and RF on entry, DF and AC are cleared here.
 #include "kernel/arch/x86_64/hot_paths.h"
-#include "kernel/arch/x86_64/user_access.h"
 
 .section .text.interrupt_entry, "ax"
 
-// Below what the CPU and the stubs push, in the order of RegisterFrame.
+// Below what the CPU and the stubs push, in the order of RegisterFrame. Then the kernel may not touch user memory,
+// whatever AC was: boot makes the NOP a CLAC where the CPU has it (patch_user_access; Intel SDM vol. 2A, CLAC). The
+// kernel never opens user memory, so there is no STAC.
 .macro save_registers
     .irp register, r11, rcx, rdx, rbp, rax, rdi, rsi, r8, r9, r10, rbx, r12, r13, r14, r15
     push %\register
     .endr
     cld
-    user_access_end
+771:nopl (%rax)                         // three bytes
+    .pushsection .user_access_patches, "a"
+    .quad 771b
+    .popsection
 .endm
 
 .macro restore_registers_and_return
@@ -46,26 +50,6 @@ export interrupt_stubs, align=16
     .set vector, vector + 1
 .endr
 
-common_entry:
-    save_registers
-    testb $3, FRAME_CS(%rsp)
-    jz from_kernel
-    mov %rsp, %rdi
-    mov FRAME_SIZE(%rsp), %rsp          // behind the frame in the thread: the kernel stack
-    xor %ebp, %ebp
-    call interrupt_from_user
-    ud2
-from_kernel:
-    mov %rsp, %rdi
-    call interrupt_from_kernel
-    restore_registers_and_return
-
-own_stack_entry:
-    save_registers
-    mov %rsp, %rdi
-    call interrupt_on_own_stack
-    restore_registers_and_return
-
 debug_entry:
     save_registers
     testb $3, FRAME_CS(%rsp)
@@ -76,17 +60,30 @@ debug_entry:
     mov CPU_TASK_STATE_SEGMENT(%rax), %rax
     mov TASK_STATE_RSP(%rax), %rdi
     sub $FRAME_SIZE, %rdi               // frame in the thread
-    mov %rdi, %rdx
     mov $(FRAME_SIZE / 8), %ecx
     rep movsq
-    mov (%rdi), %rsp
-    mov %rdx, %rdi
+    sub $FRAME_SIZE, %rdi
+    jmp from_user
+
+common_entry:
+    save_registers
+    testb $3, FRAME_CS(%rsp)
+    jz from_kernel
+    mov %rsp, %rdi
+from_user:
+    mov FRAME_SIZE(%rdi), %rsp          // behind the frame in the thread: the kernel stack
     xor %ebp, %ebp
     call interrupt_from_user
-    ud2
 
-// void return_to_user(RegisterFrame&). An NMI in here is harmless: it has its own stack. At the stub page's return RBP is
-// 0 and RCX, RDX and R11 hold nothing; but a program may have jumped there, with any stack pointer.
+own_stack_entry:
+    save_registers
+from_kernel:
+    mov %rsp, %rdi
+    call interrupt_from_kernel
+    restore_registers_and_return
+
+// void return_to_user(RegisterFrame&). An NMI in here is harmless: it has its own stack. At the stub page's return RBP
+// is 0 and RCX, RDX and R11 hold nothing; but a program may have jumped there, with any stack pointer.
 export return_to_user
     cmpq $STUB_RETURN, FRAME_RIP(%rdi)
     jne 1f

@@ -22,16 +22,9 @@ struct alignas(16) UserFrame {
     uint64_t kernel_stack_top;  // what the entry code loads into RSP before it calls C++
 };
 
-extern "C" {
-/// An interrupt or exception in ring 3; called on the stack named behind the frame. Supplied by the thread code; it
-/// ends by resuming some thread.
-[[noreturn]] void interrupt_from_user(RegisterFrame& frame);
 /// Restores every register and leaves by IRETQ, or, behind a system call, what the stub page keeps, and leaves as fast
 /// as that can. The frame's RIP must be below abi::user_address_limit, its selectors those of ring 3 and its RFLAGS
 /// checked: a fault of this IRETQ is a bug of ours.
-[[noreturn]] void return_to_user(RegisterFrame& frame);
-/// An interrupt or exception in ring 0; returns to resume the interrupted code.
-void interrupt_from_kernel(RegisterFrame& frame);
-}
+extern "C" [[noreturn]] void return_to_user(RegisterFrame& frame);
 
 }  // namespace bulkhead::kernel
