@@ -39,7 +39,7 @@ struct AsmOffsets {
 
     [[gnu::used]] static void write() {
         FRAME(r15) FRAME(r14) FRAME(r13) FRAME(r12) FRAME(rbx) FRAME(r10) FRAME(r9)  FRAME(r8) FRAME(rsi) FRAME(rdi)
-        FRAME(rax) FRAME(rbp) FRAME(rdx) FRAME(rcx) FRAME(r11) FRAME(rip) FRAME(rsp) FRAME(cs) FRAME(rflags)
+        FRAME(rax) FRAME(rbp) FRAME(rdx) FRAME(r11) FRAME(rip) FRAME(rsp) FRAME(cs) FRAME(rflags)
         VALUE(FRAME_SIZE, sizeof(RegisterFrame))  // behind it, in the thread, stands the stack to continue on
         static_assert(offsetof(UserFrame, kernel_stack_top) == sizeof(RegisterFrame));
         OFFSET(TASK_STATE, x86::TaskStateSegment, rsp)

@@ -88,11 +88,6 @@ stub_page amd, syscall
     leave_with_success \leave
 .endm
 
-// All but RCX, RSP and what the hardware saves into the frame of the context in RCX.
-.macro save_registers
-    save FRAME, CONTEXT_FRAME(%rcx), r15, r14, r13, r12, rbx, r10, r9, r8, rsi, rdi, rax, rbp, rdx, r11
-.endm
-
 .section .text.syscall_entry, "ax"
 
 // A reply to a vCPU that is not as simple as test_reply_to_vcpu wants: taken from the registers all the same, without a
@@ -145,14 +140,9 @@ export system_call_common, align=16
     mov CPU(CPU_RUNNING), %rcx
     mov %rdx, (CONTEXT_FRAME + FRAME_RSP)(%rcx)
 system_call_saved_stack:                    // RCX is the running thread
-    movq $STUB_RETURN, (CONTEXT_FRAME + FRAME_RIP)(%rcx)
-    movq $0x202, (CONTEXT_FRAME + FRAME_RFLAGS)(%rcx)
-    xor %edx, %edx
-    xor %r11d, %r11d
-    xor %ebp, %ebp                          // the stub page keeps the program's
-    save_registers
+    save FRAME, CONTEXT_FRAME(%rcx), ARGUMENTS, rax
+    save_kept_registers
     mov %rcx, %rdi
-    movq $0, (CONTEXT_FRAME + FRAME_RCX)(%rdi)
     call system_call
 
 // RCX is the program's RIP, R11 its RFLAGS.
@@ -160,7 +150,7 @@ foreign_system_call:
     push %rcx
     mov (CPU_RUNNING - CPU_STACK_TOP + 8)(%rsp), %rcx
     popq (CONTEXT_FRAME + FRAME_RIP)(%rcx)
-    save_registers
+    save FRAME, CONTEXT_FRAME(%rcx), r15, r14, r13, r12, rbx, r10, r9, r8, rsi, rdi, rax, rbp, rdx, r11
     mov %r11, (CONTEXT_FRAME + FRAME_RFLAGS)(%rcx)
     mov %rcx, %rdi
     xor %ebp, %ebp
@@ -169,8 +159,7 @@ foreign_system_call:
 block_in_wait:
     block_in_wait_path
 signal_preempts:                            // the thread in RCX, whose arguments are in its frame
-    xor %eax, %eax
-    mov %rax, (CONTEXT_FRAME + FRAME_RAX)(%rcx)
+    movq $0, (CONTEXT_FRAME + FRAME_RAX)(%rcx)
     save_kept_registers
     call leave_kernel
 
