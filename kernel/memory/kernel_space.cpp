@@ -123,16 +123,4 @@ bool map_kernel_pages(uint64_t address, uint64_t size) {
     return true;
 }
 
-void map_trampoline() {
-    const PhysicalAddress page{AP_TRAMPOLINE};
-    map_at_boot(page.value(), page, page_size_bytes, {.execute = true});
-}
-
-void unmap_trampoline() {
-    const auto guard = space.lock();
-    // The tables behind it are freed at once: the CPUs that used them flush before they do anything else.
-    (void)guard->table().unmap(AP_TRAMPOLINE, page_size_bytes);  // one page: one step
-    write_cr3(guard->root.value());
-}
-
 }  // namespace bulkhead::kernel

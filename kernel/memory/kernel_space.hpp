@@ -36,7 +36,7 @@ Format page_format() {
 /// map shall show, none twice.
 void build_kernel_space(std::span<const Range> ram);
 
-/// The root table without user mappings: what idle CPUs run on. Below 4 GiB.
+/// The root table without user mappings: what idle CPUs run on.
 PhysicalAddress kernel_root();
 /// Fills a cleared page so that it can be the root of a user space: copies the kernel's entries.
 void initialize_root_table(PhysicalAddress root);
@@ -46,10 +46,6 @@ void initialize_root_table(PhysicalAddress root);
 volatile void* map_device(PhysicalAddress address, uint64_t size);
 /// Maps fresh cleared pages at [address, +size) of the CPU or task state regions; false if there are none.
 [[nodiscard]] bool map_kernel_pages(uint64_t address, uint64_t size);
-
-/// The identity mapping of the page through which other processors enter long mode; boot only.
-void map_trampoline();
-void unmap_trampoline();
 
 /// The image's place in physical memory.
 Range image_range();

@@ -36,9 +36,9 @@ struct AsmOffsets {
         FRAME(CS, cs)    FRAME(RIP, rip)  FRAME(RSP, rsp)  FRAME(RFLAGS, rflags)
         VALUE(FRAME_SIZE, sizeof(RegisterFrame))  // behind it, in the thread, stands the stack to continue on
         static_assert(offsetof(UserFrame, kernel_stack_top) == sizeof(RegisterFrame));
-        OFFSET(TASK_STATE_RSP0, x86::TaskStateSegment, rsp)
+        OFFSET(TASK_STATE_RSP0, TaskState, segment.rsp)
 
-        CPU(TASK_STATE, task_state_segment)  CPU(RUNNING, running)            CPU(RUNNING_ON, running_on)
+        CPU(TASK_STATE, task_state)          CPU(RUNNING, running)            CPU(RUNNING_ON, running_on)
         CPU(LOADED_ROOT, loaded_root)        CPU(IDLE_HANDLER, idle_handler)  CPU(PLAIN_CALLER, plain_caller)
 
         CONTEXT(FRAME, frame_)          CONTEXT(FRAME_END, frame_.kernel_stack_top)

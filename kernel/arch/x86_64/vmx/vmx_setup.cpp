@@ -178,7 +178,7 @@ void VmxBackend::write_host_state(Vcpu& vcpu) {
     for (const Field none : {Field::HostDsSelector, Field::HostEsSelector, Field::HostFsSelector, Field::HostGsSelector,
                              Field::HostFsBase, Field::HostGsBase})
         write(none, 0);
-    write(Field::HostTrBase, reinterpret_cast<uint64_t>(cpu.task_state_segment));
+    write(Field::HostTrBase, reinterpret_cast<uint64_t>(&cpu.task_state->segment));
     write(Field::HostGdtrBase, reinterpret_cast<uint64_t>(&cpu.descriptors()));
     write(Field::HostIdtrBase, interrupt_table_address());
     write(Field::HostSysenterCs, kernel::read_msr(x86::Msr::SysenterCs));
