@@ -121,7 +121,7 @@ void forget_domain(const Domain& domain) {
 PhysicalAddress stub_page() { return stub; }
 
 void make_stub_page(const abi::SystemInformation& information) {
-    const std::optional<PhysicalAddress> page = allocate_cleared_page();
+    const std::optional<PhysicalAddress> page = allocate_pages();
     ASSERT(page.has_value());  // the pool is at least 16 MiB at boot
     stub = *page;
     auto* content = direct_map<std::byte>(stub);

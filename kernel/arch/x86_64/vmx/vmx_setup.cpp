@@ -108,7 +108,7 @@ bool VmxBackend::initialize_cpu() {
     if (!allowed_by_firmware() || !allowed(cr0, VmxMsr::Cr0Fixed0, VmxMsr::Cr0Fixed1) ||
         !allowed(cr4, VmxMsr::Cr4Fixed0, VmxMsr::Cr4Fixed1))
         return false;
-    const std::optional<PhysicalAddress> region = allocate_cleared_page();
+    const std::optional<PhysicalAddress> region = allocate_pages();
     if (!region) return false;
     *direct_map<uint32_t>(*region) = revision_;
     write_cr4(cr4);
