@@ -84,7 +84,8 @@ void print_summary() {
 }
 
 /// The second half of boot, on the bootstrap processor's own stack.
-extern "C" [[noreturn, gnu::used]] void boot_on_own_stack(Cpu& cpu) {
+[[noreturn]] void boot_on_own_stack() {
+    Cpu& cpu = Cpu::current();
     set_up_this_cpu(cpu);
     LocalApic::choose_mode(acpi.local_apic);
     LocalApic::enable();
@@ -93,7 +94,7 @@ extern "C" [[noreturn, gnu::used]] void boot_on_own_stack(Cpu& cpu) {
     calibrate_timers(acpi);
     information.tsc_hz = tsc_hz();
     timer_enable();
-    announce_this_cpu(cpu);
+    announce_this_cpu();
     start_other_cpus(acpi);
     print_summary();
     start_root_task(information);
@@ -111,17 +112,10 @@ extern "C" [[noreturn]] void kernel_main(uint64_t multiboot_address) {
     read_multiboot(PhysicalAddress{multiboot_address});
     read_acpi();
     set_up_memory();
-    if (!map_cpu(0)) refuse_machine("too little memory for the first CPU");
-    Cpu& cpu = prepare_cpu(0, 0);
-    asm volatile(
-        "mov %[stack], %%rsp\n\t"
-        "xor %%ebp, %%ebp\n\t"
-        "call boot_on_own_stack\n\t"
-        "ud2"
-        :
-        : [stack] "r"(cpu.kernel_stack_top), "D"(&cpu)
-        : "memory");
-    __builtin_unreachable();
+    const Cpu* cpu = make_cpu(0, 0);
+    if (cpu == nullptr) refuse_machine("too little memory for the first CPU");
+    cpu_start = {kernel_root(), cpu->kernel_stack_top, boot_on_own_stack};
+    enter_cpu();
 }
 
 }  // namespace bulkhead::kernel

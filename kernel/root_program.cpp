@@ -45,7 +45,7 @@ const char* load(Domain& root, Bytes image, const ProgramHeader& header) {
     if (write && execute) return "a segment is both writable and executable";
     const Range pages = Range::between(align_down(header.address, page_size_bytes),
                                        align_up(header.address + header.memory_bytes, page_size_bytes));
-    const auto content = map_root_pages(root, pages, {.write = write, .execute = execute, .user = true});
+    const auto content = map_root_pages(root, pages, {.write = write, .execute = execute});
     if (!content.ok()) return "two segments share a page, or there is no memory for one";
     std::memcpy(content.value() + (header.address - pages.start()), image.data() + header.offset, header.file_bytes);
     return nullptr;

@@ -96,7 +96,7 @@ static void start_scheduling(Cpu& cpu) {
                     .reserved = 0});
     const uint64_t quota = kernel_pages_free() - kernel_pages_free() / 16;  // the rest covers the kernel's own tables
     Domain& root = Domain::create_root(quota, root_slots);
-    void* place = map_root_pages(root, information_range, {.user = true}).unwrap(why_boot);
+    void* place = map_root_pages(root, information_range, {}).unwrap(why_boot);
     auto* information = new (place) abi::RootInformation{};
     describe(root, boot, *information);
     const auto* image = direct_map<std::byte>(PhysicalAddress{module->physical.start()});
@@ -105,7 +105,7 @@ static void start_scheduling(Cpu& cpu) {
         log("bulkhead: boot module init is not usable: {}", entry.error());
         system_halt(1);
     }
-    (void)map_root_pages(root, stack_range, {.write = true, .user = true}).unwrap(why_boot);
+    (void)map_root_pages(root, stack_range, {.write = true}).unwrap(why_boot);
     Thread* thread = Thread::create(root, {.cpu = 0,
                                            .entry = entry.value(),
                                            .stack = abi::root_stack_top,

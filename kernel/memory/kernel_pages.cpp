@@ -9,11 +9,10 @@
 
 namespace bulkhead::kernel {
 
-void PageAllocator::initialize(PhysicalAddress start, uint64_t pages, std::byte* window) {
+void PageAllocator::initialize(PhysicalAddress start, uint64_t pages, void* window) {
     start_ = start;
     pages_ = pages;
-    window_ = window;
-    states_ = reinterpret_cast<uint8_t*>(window);
+    states_ = static_cast<uint8_t*>(window);
     const uint64_t state_pages = align_up(pages, page_size_bytes) / page_size_bytes;
     __builtin_memset(states_, mark(PageState::Inside, 0), pages);
     free_pages_ = pages - state_pages;
@@ -29,8 +28,8 @@ void PageAllocator::initialize(PhysicalAddress start, uint64_t pages, std::byte*
 std::optional<PhysicalAddress> PageAllocator::allocate(unsigned order) {
     for (unsigned available = order; available <= max_order; ++available) {
         if (free_[available].empty()) continue;
-        const auto* block = reinterpret_cast<const std::byte*>(free_[available].front());
-        const uint64_t page = static_cast<uint64_t>(block - window_) / page_size_bytes;
+        const auto* block = reinterpret_cast<const uint8_t*>(free_[available].front());
+        const uint64_t page = static_cast<uint64_t>(block - states_) / page_size_bytes;
         remove(page);
         // The upper halves go back until the block has the order wanted.
         while (available > order) {
@@ -72,15 +71,13 @@ static constinit SpinLocked<PageAllocator> pool_allocator;
 
 void initialize_kernel_pages(const Range& pool) {
     const PhysicalAddress start{pool.start()};
-    pool_allocator.lock()->initialize(start, pool.size() / page_size_bytes, direct_map<std::byte>(start));
+    pool_allocator.lock()->initialize(start, pool.size() / page_size_bytes, direct_map(start));
 }
 
-std::optional<PhysicalAddress> allocate_pages(unsigned order) { return pool_allocator.lock()->allocate(order); }
-
-std::optional<PhysicalAddress> allocate_cleared_page() {
-    const auto page = allocate_pages();
-    if (page) __builtin_memset(direct_map(*page), 0, page_size_bytes);
-    return page;
+std::optional<PhysicalAddress> allocate_pages(unsigned order) {
+    const std::optional<PhysicalAddress> pages = pool_allocator.lock()->allocate(order);
+    if (pages) __builtin_memset(direct_map(*pages), 0, page_size_bytes << order);
+    return pages;
 }
 
 void free_pages(PhysicalAddress address, unsigned order) { pool_allocator.lock()->free(address, order); }

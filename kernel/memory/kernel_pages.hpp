@@ -16,7 +16,7 @@ class PageAllocator {
     static constexpr unsigned max_order = 10;
 
     /// Takes over [start, + pages), which is seen at `window`.
-    void initialize(PhysicalAddress start, uint64_t pages, std::byte* window);
+    void initialize(PhysicalAddress start, uint64_t pages, void* window);
 
     /// 2^order pages with undefined content, or nothing if no block is left.
     std::optional<PhysicalAddress> allocate(unsigned order = 0);
@@ -34,25 +34,22 @@ class PageAllocator {
     static constexpr uint8_t mark(PageState state, unsigned order) {
         return static_cast<uint8_t>(static_cast<uint8_t>(state) | order << 2);
     }
-    FreeBlock* block_at(uint64_t page) const { return reinterpret_cast<FreeBlock*>(window_ + page * page_size_bytes); }
+    FreeBlock* block_at(uint64_t page) const { return reinterpret_cast<FreeBlock*>(states_ + page * page_size_bytes); }
     void insert(uint64_t page, unsigned order);
     void remove(uint64_t page);
 
     PhysicalAddress start_;
     uint64_t pages_ = 0;
     uint64_t free_pages_ = 0;
-    std::byte* window_ = nullptr;
-    uint8_t* states_ = nullptr;
+    uint8_t* states_ = nullptr;  // and where the pool is seen
     FreeList free_[max_order + 1];
 };
 
 /// Once, on the bootstrap processor, while the direct map or the boot tables show the pool.
 void initialize_kernel_pages(const Range& pool);
 
-/// 2^order pages (order at most PageAllocator::max_order), aligned to their size within the pool, content undefined.
+/// 2^order pages of zeroes (order at most PageAllocator::max_order), aligned to their size within the pool.
 std::optional<PhysicalAddress> allocate_pages(unsigned order = 0);
-/// One page of zeroes.
-std::optional<PhysicalAddress> allocate_cleared_page();
 void free_pages(PhysicalAddress address, unsigned order = 0);
 
 uint64_t kernel_pages_free();

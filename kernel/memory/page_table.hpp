@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One algorithm for every radix page table: host, nested, extended. What an entry looks like is the Format's business
-// (hw/x86/page_table_entry.hpp), how a table is read and written is the Memory's, where table pages come from and go to
-// is the Source's, and flushing TLBs is the caller's. So the whole of it runs on the host under test.
+// (hw/x86/page_table_entry.hpp), how tables are read and written and where their pages come from and go to is the
+// Memory's, and flushing TLBs is the caller's. So the whole of it runs on the host under test.
 //
 // Mappings do not overlap and go as they came, so no page is ever replaced or split.
 //
@@ -20,36 +20,32 @@
 
 namespace bulkhead::kernel {
 
-/// Access to table entries by physical address. `write` is seen by walkers as one store, after those before it.
+/// The memory tables are in. Entries have physical addresses; `write` is seen by walkers as one store, after those
+/// before it. `allocate` gives a page, cleared and paid for, or not: then the operation ends there. `release` takes a
+/// page no walker has seen; where mappings are removed, `retire(page)` keeps one until the TLB flush. Entries may be
+/// pages up to `largest_page_level`: 1 (2 MiB), or 2 (1 GiB) if the CPU has these.
 template <typename T>
-concept PageTableMemory = requires(T memory, PhysicalAddress entry, uint64_t value) {
-    { memory.read(entry) } -> std::same_as<uint64_t>;
-    memory.write(entry, value);
+concept PageTableMemory = requires(T memory, PhysicalAddress address, uint64_t value) {
+    { memory.read(address) } -> std::same_as<uint64_t>;
+    memory.write(address, value);
+    { memory.allocate() } -> std::same_as<std::optional<PhysicalAddress>>;
+    memory.release(address);
+    { memory.largest_page_level() } -> std::same_as<unsigned>;
 };
 
-/// Where table pages come from, cleared and paid for (or not: then the operation ends there), and where those go that
-/// the tree no longer needs: `retire` keeps them until the TLB flush, `release` takes one no walker has seen.
-template <typename T>
-concept PageTableSource = requires(T source, PhysicalAddress page) {
-    { source.allocate() } -> std::same_as<std::optional<PhysicalAddress>>;
-    source.release(page);
-    source.retire(page);
-};
-
-/// How far an operation came.
+/// How far mapping came.
 struct PageTableProgress {
     uint64_t bytes = 0;      // done, from the start of the range
     bool exhausted = false;  // stopped because the source gave no page
 };
 
-template <typename Format, PageTableMemory Memory, PageTableSource Source>
+template <typename Format, PageTableMemory Memory>
 class PageTable {
   public:
     /// Entries that one call may write or skip before it returns.
     static constexpr unsigned default_budget = 256;
 
-    PageTable(PhysicalAddress root, Format format, Memory memory, Source& source)
-        : root_{root}, format_{format}, memory_{memory}, source_{source} {}
+    PageTable(PhysicalAddress root, Memory memory) : root_{root}, memory_{memory} {}
 
     /// Maps [virtual, +size), where nothing is mapped, to [physical, +size), all multiples of 4 KiB, by the largest
     /// pages that fit.
@@ -76,11 +72,11 @@ class PageTable {
         return progress;
     }
 
-    /// Removes what is mapped in [virtual, +size), which ends at borders of pages.
-    [[nodiscard]] PageTableProgress unmap(uint64_t virtual_address, uint64_t size, unsigned budget = default_budget) {
+    /// Removes what is mapped in [virtual, +size), which ends at borders of pages. Returns how far it came.
+    [[nodiscard]] uint64_t unmap(uint64_t virtual_address, uint64_t size, unsigned budget = default_budget) {
         Removal removal{virtual_address, virtual_address + size, budget};
         remove_in(root_, Format::levels - 1, removal);
-        return {.bytes = removal.position - virtual_address};
+        return removal.position - virtual_address;
     }
 
   private:
@@ -97,7 +93,7 @@ class PageTable {
 
     /// The level of the largest page at an address, virtual and physical in one word, that is not larger than `size`.
     unsigned best_level(uint64_t address, uint64_t size) const {
-        unsigned level = format_.largest_page_level;
+        unsigned level = memory_.largest_page_level();
         while (level > 0 && (size < Format::bytes_at(level) || !is_aligned(address, Format::bytes_at(level)))) --level;
         return level;
     }
@@ -116,9 +112,9 @@ class PageTable {
         if (level == target) return table;
         PhysicalAddress chain[Format::levels];  // by level
         for (unsigned below = target; below < level; ++below) {
-            const std::optional<PhysicalAddress> page = source_.allocate();
+            const std::optional<PhysicalAddress> page = memory_.allocate();
             if (!page) {
-                while (below > target) source_.release(chain[--below]);
+                while (below > target) memory_.release(chain[--below]);
                 return std::nullopt;
             }
             chain[below] = *page;
@@ -142,7 +138,7 @@ class PageTable {
                 remove_in(child, level - 1, removal);
                 if (!all_empty(child)) continue;
                 memory_.write(at, 0);
-                source_.retire(child);
+                memory_.retire(child);
                 continue;
             }
             const uint64_t to_next_entry = bytes - (removal.position & (bytes - 1));
@@ -162,9 +158,7 @@ class PageTable {
     }
 
     PhysicalAddress root_;
-    Format format_;
     Memory memory_;
-    Source& source_;
 };
 
 }  // namespace bulkhead::kernel

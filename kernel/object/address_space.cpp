@@ -13,7 +13,8 @@ using abi::Status;
 constexpr uint64_t guest_address_limit = uint64_t{1} << 46;
 
 /// Table pages on the domain's account.
-struct AddressSpace::TableSource {
+struct AddressSpace::Tables : DirectMapMemory {
+    explicit Tables(AddressSpace& of) : space{of} {}
     AddressSpace& space;
 
     std::optional<PhysicalAddress> allocate() {
@@ -37,16 +38,9 @@ struct AddressSpace::TableSource {
 };
 
 template <typename Function>
-PageTableProgress AddressSpace::with_table(Function function) {
-    TableSource source{*this};
-    switch (format_) {
-        case Format::Extended:
-            return function(PageTable{root_, page_format<x86::ExtendedPageFormat>(), DirectMapMemory{}, source});
-        case Format::Nested:
-            return function(PageTable{root_, page_format<x86::NestedPageFormat>(), DirectMapMemory{}, source});
-        default:
-            return function(PageTable{root_, page_format<x86::HostPageFormat>(), DirectMapMemory{}, source});
-    }
+auto AddressSpace::with_table(Function function) {
+    if (format_ == Format::Extended) return function(PageTable<x86::ExtendedPageFormat, Tables>{root_, Tables{*this}});
+    return function(PageTable<x86::HostPageFormat, Tables>{root_, Tables{*this}});
 }
 
 abi::Result<void> AddressSpace::create(Format format) {
@@ -121,13 +115,12 @@ abi::Result<void> AddressSpace::unmap(uint64_t address) {
 
 bool AddressSpace::remove(Mapping& mapping) {
     if (const Range range = mapping.range_; !range.empty()) {
-        const auto progress = with_table([&](auto table) { return table.unmap(range.start(), range.size()); });
-        ASSERT(!progress.exhausted);  // no page is larger than the mapping it belongs to, so none is split
-        mapping.range_ = *Range::create(range.start() + progress.bytes, range.size() - progress.bytes);
+        const uint64_t done = with_table([&](auto table) { return table.unmap(range.start(), range.size()); });
+        mapping.range_ = *Range::create(range.start() + done, range.size() - done);
         if (!mapping.range_.empty()) return false;
         flush();
     }
-    if (!TableSource{*this}.release_retired()) return false;
+    if (!Tables{*this}.release_retired()) return false;
     mappings_.remove(mapping);
     if (mapping.memory_ == nullptr) return true;
     mapping.memory_->mappings_.remove(mapping);

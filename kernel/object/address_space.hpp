@@ -39,7 +39,7 @@ class Mapping {
 
 class AddressSpace {
   public:
-    enum class Format : uint8_t { Host, Nested, Extended };
+    enum class Format : uint8_t { Host, Nested, Extended };  // Nested tables are like the host's
 
     explicit AddressSpace(ObjectHeap& heap) : heap_{heap} {}
     AddressSpace(const AddressSpace&) = delete;
@@ -70,9 +70,9 @@ class AddressSpace {
 
   private:
     friend struct AsmOffsets;
-    struct TableSource;
+    struct Tables;
     template <typename Function>
-    struct PageTableProgress with_table(Function function);
+    auto with_table(Function function);
     bool extend(Mapping& mapping, uint64_t end, PhysicalAddress physical, x86::PageAccess access);
     Mapping* position_for(const Range& range) const;
     abi::Result<void> check(const Range& range) const;

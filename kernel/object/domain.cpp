@@ -66,7 +66,7 @@ abi::Result<void> Domain::initialise(uint32_t capability_slots) {
         return space_.create(extended ? AddressSpace::Format::Extended : AddressSpace::Format::Nested);
     }
     TRY(space_.create(AddressSpace::Format::Host));
-    TRY(space_.map_kernel_page(stub_mapping_, stub_page(), {.write = false, .execute = true, .user = true}));
+    TRY(space_.map_kernel_page(stub_mapping_, stub_page(), {.execute = true}));
     const uint32_t slots = std::bit_ceil(capability_slots);
     const uint64_t pages = align_up(slots * sizeof(uint64_t), page_size_bytes) / page_size_bytes;
     capability_order_ = static_cast<unsigned>(std::bit_width(pages) - 1);

@@ -18,9 +18,7 @@ abi::Result<void*> ObjectHeap::allocate_pages(unsigned order) {
         unreserve(uint64_t{1} << order);
         return abi::Status::OutOfMemory;
     }
-    void* memory = direct_map(*pages);
-    std::memset(memory, 0, page_size_bytes << order);
-    return memory;
+    return direct_map(*pages);
 }
 
 void ObjectHeap::free_pages(void* pages, unsigned order) {

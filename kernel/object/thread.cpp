@@ -48,8 +48,8 @@ abi::Result<Thread*> Thread::create(Domain& owner, const Parameters& parameters)
     free_buffer.dismiss();
     free_fpu.dismiss();
     auto* thread = new (memory) Thread{owner, parameters, static_cast<abi::MessageBuffer*>(buffer), fpu};
-    auto mapped = owner.space().map_kernel_page(thread->message_buffer_mapping_, physical_of(buffer),
-                                                {.write = true, .execute = false, .user = true});
+    auto mapped =
+        owner.space().map_kernel_page(thread->message_buffer_mapping_, physical_of(buffer), {.write = true});
     if (!mapped.ok()) {
         discard(*thread);
         return mapped.error();

@@ -89,7 +89,7 @@ void IoApics::initialize(const AcpiInformation& acpi) {
     mask_legacy_controllers();
     overrides = acpi.overrides;
     for (const IoApicDescription& description : acpi.io_apics) {
-        volatile void* registers = map_device(description.address, page_size_bytes);
+        volatile void* registers = map_device(description.address);
         if (registers == nullptr) continue;
         const auto guard = controllers.lock();
         if (guard->push_back(IoApic{registers, description.first_interrupt})) guard->back().mask_all();

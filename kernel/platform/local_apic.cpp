@@ -64,7 +64,7 @@ void LocalApic::choose_mode(PhysicalAddress address) {
         mode = Mode::X2Apic;
         return;
     }
-    registers = static_cast<volatile std::byte*>(map_device(address, page_size_bytes));
+    registers = static_cast<volatile std::byte*>(map_device(address));
     if (registers == nullptr) refuse_machine("too little memory to map the local APIC");
     mode = Mode::XApic;
 }

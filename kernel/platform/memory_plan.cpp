@@ -5,7 +5,7 @@ namespace bulkhead::kernel {
 namespace {
 
 constexpr uint64_t first_mib = 1u << 20;
-constexpr uint64_t boot_tables_end = uint64_t{4} << 30;  // what boot.S maps, and what CR3 can hold before long mode
+constexpr uint64_t boot_tables_end = uint64_t{4} << 30;  // what boot.S maps
 constexpr uint64_t pool_alignment = 2u << 20;
 
 Range whole_pages(const Range& range) {

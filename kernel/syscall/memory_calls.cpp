@@ -46,9 +46,7 @@ Outcome<abi::MapMemory> handle(Thread& caller, const abi::MapMemory& call) {
     const bool uncached = memory->kind() == MemoryObject::Kind::Device || call.type != abi::MemoryType::WriteBack;
     const x86::PageAccess access{.write = (call.access & MemoryRight::Write) != 0,
                                  .execute = (call.access & MemoryRight::Execute) != 0,
-                                 .user = true,
-                                 .global = false,
-                                 .cache = uncached ? x86::CacheMode::Uncached : x86::CacheMode::WriteBack};
+                                 .uncached = uncached};
     TRY(domain->space().map(*range, *memory, call.offset, access));
     return lock.run();
 }

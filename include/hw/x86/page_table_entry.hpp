@@ -10,15 +10,12 @@
 
 namespace bulkhead::x86 {
 
-enum class CacheMode : uint8_t { WriteBack, Uncached };
-
 /// What may be done with a page. Whatever is mapped can be read.
 struct PageAccess {
     bool write = false;
     bool execute = false;
-    bool user = false;
-    bool global = false;
-    CacheMode cache = CacheMode::WriteBack;
+    bool kernel = false;    ///< not by programs, and alike in all spaces
+    bool uncached = false;  ///< not write-back
 };
 
 /// What the three have in common: 512 entries per table, an address in bits 51:12, bit 7 for a large page.
@@ -30,9 +27,6 @@ struct RadixFormat {
 
     using Frame = BitField<12, 40>;
     using LargePage = Bit<7>;
-
-    /// The highest level whose entries may be pages: 1 (2 MiB), or 2 (1 GiB) if the CPU has these.
-    unsigned largest_page_level = 1;
 
     static constexpr bool leaf(uint64_t entry, unsigned level) { return level == 0 || LargePage::read(entry); }
     static constexpr PhysicalAddress table_address(uint64_t entry) {
@@ -65,19 +59,10 @@ struct HostPageFormat : RadixFormat {
     /// Uncached is PAT entry 3, as it is after reset (SDM vol. 3A, 12.12.4). Accessed and dirty are set beforehand:
     /// nobody looks at them, and the CPU need not write them.
     static constexpr uint64_t make_page(PhysicalAddress page, PageAccess access, unsigned level) {
-        const bool uncached = access.cache == CacheMode::Uncached;
-        return frame_bits(page) | Present::mask | Writable::make(access.write) | User::make(access.user) |
-               WriteThrough::make(uncached) | CacheDisable::make(uncached) | Accessed::mask | Dirty::mask |
-               LargePage::make(level != 0) | Global::make(access.global) | NoExecute::make(!access.execute);
-    }
-};
-
-/// Nested tables are walked as if by a user program: U=1 everywhere.
-struct NestedPageFormat : HostPageFormat {
-    static constexpr uint64_t make_page(PhysicalAddress page, PageAccess access, unsigned level) {
-        access.user = true;
-        access.global = false;
-        return HostPageFormat::make_page(page, access, level);
+        return frame_bits(page) | Present::mask | Writable::make(access.write) | User::make(!access.kernel) |
+               WriteThrough::make(access.uncached) | CacheDisable::make(access.uncached) | Accessed::mask |
+               Dirty::mask | LargePage::make(level != 0) | Global::make(access.kernel) |
+               NoExecute::make(!access.execute);
     }
 };
 
@@ -96,16 +81,14 @@ struct ExtendedPageFormat : RadixFormat {
     }
     /// RAM is write-back whatever the guest's PAT says; for device memory the guest's PAT has no say either.
     static constexpr uint64_t make_page(PhysicalAddress page, PageAccess access, unsigned level) {
-        const bool uncached = access.cache == CacheMode::Uncached;
         return frame_bits(page) | Read::mask | Write::make(access.write) | Execute::make(access.execute) |
-               MemoryType::make(uncached ? type_uncached : type_write_back) | IgnorePat::mask |
+               MemoryType::make(access.uncached ? type_uncached : type_write_back) | IgnorePat::mask |
                LargePage::make(level != 0);
     }
 };
 
 static_assert(HostPageFormat::bytes_at(2) == 1u << 30);
-static_assert(HostPageFormat::make_page(PhysicalAddress{0x5000}, {.write = true, .user = true}, 0) ==
-              0x8000'0000'0000'5067);
+static_assert(HostPageFormat::make_page(PhysicalAddress{0x5000}, {.write = true}, 0) == 0x8000'0000'0000'5067);
 static_assert(ExtendedPageFormat::make_page(PhysicalAddress{0x20'0000}, {.write = true, .execute = true}, 1) ==
               0x20'00f7);
 

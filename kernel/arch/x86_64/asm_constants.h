@@ -9,7 +9,7 @@
 #define SELECTOR_USER_STACK_SYSRET 0x23
 #define SELECTOR_USER_STACK_SYSEXIT 0x33
 #define SELECTOR_TASK_STATE 0x38
-#define SELECTOR_AP_CODE_32 0x18  // of the table that application processors start with
+#define SELECTOR_AP_CODE_32 0x18  // of the table that CPUs start with (boot.S)
 
 // The CPU blocks: where they lie, and their stack in them.
 #define CPU_REGION_BASE 0xffffc00000000000
@@ -18,7 +18,7 @@
 
 // Where an application processor starts; must be a page below 1 MiB. What lies there (a boot module, say) comes back.
 #define AP_TRAMPOLINE 0x8000
-#define AP_TRAMPOLINE_SIZE 512
+#define AP_TRAMPOLINE_SIZE 64
 
 // The image: linked 1 MiB above this.
 #define IMAGE_BASE 0xffffffff80000000

@@ -42,9 +42,9 @@ struct AsmOffsets {
         FRAME(rax) FRAME(rbp) FRAME(rdx) FRAME(r11) FRAME(rip) FRAME(rsp) FRAME(cs) FRAME(rflags)
         VALUE(FRAME_SIZE, sizeof(RegisterFrame))  // behind it, in the thread, stands the stack to continue on
         static_assert(offsetof(UserFrame, kernel_stack_top) == sizeof(RegisterFrame));
-        OFFSET(TASK_STATE, x86::TaskStateSegment, rsp)
+        OFFSET(TASK_STATE, TaskState, segment.rsp)
 
-        CPU(running)      CPU(running_on)    CPU(scheduler)  CPU(loaded_root)   CPU(task_state_segment)
+        CPU(running)      CPU(running_on)    CPU(scheduler)  CPU(loaded_root)   CPU(task_state)
         CPU(switched)     CPU(idle_handler)  CPU(waiter)     CPU(plain_caller)  CPU(task_register_cut)  CPU(fs_base)
         CPU(loaded_vcpu)  CPU(guest_in_cpu)  CPU(host_vmcb)  CPU(gs_base)       CPU(asid_generation)
 

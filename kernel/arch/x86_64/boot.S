@@ -1,30 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// From Multiboot2's machine state (32-bit protected mode, paging off) to kernel_main in long mode on the boot stack.
-// Runs once, on the bootstrap processor. The boot tables map the first 4 GiB three times: where they are (only until
-// the kernel's own tables are loaded), in the direct map, and the first GiB at the image's address.
+// The way of each CPU into C++ in long mode: of the bootstrap processor from Multiboot2's machine state (32-bit
+// protected mode, paging off), of the others from real mode. The boot tables map the first 4 GiB three times: where
+// they are (only until a CPU loads the kernel's own tables), in the direct map, and the first GiB at the image's address.
 #include "kernel/arch/x86_64/asm_constants.h"
 
 #define MULTIBOOT2_MAGIC 0xe85250d6
 #define MULTIBOOT2_LOADED 0x36d76289
-#define PHYSICAL(symbol) (symbol - IMAGE_BASE)
 #define PRESENT_WRITE 0x3
 #define PRESENT_WRITE_LARGE 0x83
 #define COM1 0x3f8
+#define PLACED(symbol) (symbol - ap_trampoline + AP_TRAMPOLINE)
 
 .macro out_byte port, value
     mov $(\port), %dx
     mov $(\value), %al
     out %al, %dx
-.endm
-
-// Until a bit of the line status is set, or for long enough.
-.macro wait_for_uart bit
-    mov $100000, %ecx
-    mov $(COM1 + 5), %dx
-771:
-    in %dx, %al
-    test $(\bit), %al
-    loopz 771b
 .endm
 
 .section .multiboot, "a"
@@ -48,33 +38,35 @@ multiboot_header_end:
 boot_entry:
     cli
     cld
-    mov $boot_stack_end, %esp
     cmp $MULTIBOOT2_LOADED, %eax
-    jne not_multiboot
+    mov $message_not_multiboot, %esi
+    jne fail
     mov %ebx, %ebp                                      // boot information; CPUID clobbers EBX
-
     mov $0x80000000, %eax                               // highest extended leaf
     cpuid
     cmp $0x80000001, %eax
-    jb no_long_mode
+    mov $message_no_long_mode, %esi
+    jb fail
     mov $0x80000001, %eax
     cpuid
     bt $29, %edx                                        // long mode
-    jnc no_long_mode
+    jnc fail
     bt $20, %edx                                        // execute disable
-    jnc no_execute_disable
+    mov $message_no_execute_disable, %esi
+    jnc fail
+    lgdt boot_gdt_pointer
 
+enter_long_mode:                                        // every CPU; the data segments of the others are still small
     mov $boot_root, %eax
     mov %eax, %cr3
     mov $0x20, %eax                                     // CR4.PAE alone
     mov %eax, %cr4
     mov $0xc0000080, %ecx                               // EFER
-    rdmsr
-    or $0x900, %eax                                     // long mode, execute disable
+    mov $0x900, %eax                                    // long mode, execute disable
+    xor %edx, %edx
     wrmsr
-    mov $0x80010033, %eax                               // CR0: PG, WP, NE, ET, MP, PE
+    mov $0x80010033, %eax                               // CR0: PG, WP, NE, ET, MP, PE; as it stays
     mov %eax, %cr0
-    lgdt boot_gdt_pointer
     ljmp $SELECTOR_KERNEL_CODE, $boot_long
 
 .code64
@@ -85,46 +77,66 @@ boot_long:
     .irp segment, ds, es, fs, gs
     mov %eax, %\segment
     .endr
-    mov %ebp, %edi                                      // first argument: boot information
-    xor %ebp, %ebp                                      // ends the backtrace
-    movabs $boot_block_stack_top, %rsp
-    movabs $kernel_main, %rax
-    call *%rax
-    ud2
+    mov %ebp, %edi                                      // of the bootstrap processor: boot information
+    movabs $enter_cpu, %rax
+    jmp *%rax
 
 .code32
-not_multiboot:
-    mov $message_not_multiboot, %esi
-    jmp fail
-no_long_mode:
-    mov $message_no_long_mode, %esi
-    jmp fail
-no_execute_disable:
-    mov $message_no_execute_disable, %esi
 fail:                                                   // ESI: text for COM1
     out_byte COM1 + 3, 0x80                             // line control: divisor access
     out_byte COM1 + 1, 0
     out_byte COM1, 1                                    // 115200
     out_byte COM1 + 3, 3                                // 8N1
-1:  lodsb
-    test %al, %al
-    jz 3f
-    mov %al, %bl
-    wait_for_uart 0x20
-    mov %bl, %al
-    mov $COM1, %dx
-    out %al, %dx
-    jmp 1b
-3:  wait_for_uart 0x40                                  // until the last bit is out
+1:  mov $COM1, %dx
+    outsb
+    mov $100000, %ecx
+    mov $(COM1 + 5), %dx                                // line status
+2:  in %dx, %al
+    test $0x40, %al                                     // until the character is out, or for long enough
+    loopz 2b
+    cmpb $0, (%esi)
+    jne 1b
     mov $1, %al                                         // isa-debug-exit of QEMU: status 3
     out %al, $0xf4
     mov $0x8900, %dx                                    // the same of Bochs
     mov $message_shutdown, %esi
     mov $8, %ecx
     rep outsb
-5:  cli
-    hlt
-    jmp 5b
+3:  hlt
+    jmp 3b
+
+// Where another processor wakes up. Copied to AP_TRAMPOLINE, where it runs: addresses are computed for that place.
+.section .rodata.ap_trampoline, "a"
+.global ap_trampoline
+.code16
+ap_trampoline:
+    xor %ax, %ax
+    mov %ax, %ds
+    lgdtl PLACED(ap_gdt_pointer)
+    mov $0x11, %eax                                     // CR0: ET, PE; caches on
+    mov %eax, %cr0
+    ljmpl $SELECTOR_AP_CODE_32, $enter_long_mode
+ap_gdt_pointer:
+    .short boot_gdt_pointer - boot_gdt - 1
+    .long boot_gdt
+.org ap_trampoline + AP_TRAMPOLINE_SIZE
+
+// void enter_cpu(): on the tables and the stack, and to the function, that `cpu_start` names.
+.section .text.enter_cpu, "ax"
+.code64
+.global enter_cpu
+enter_cpu:
+    mov cpu_start, %rax
+    mov %rax, %cr3
+    mov cpu_start + 8, %rsp
+    xor %ebp, %ebp                                      // ends the backtrace
+    call *cpu_start + 16
+    ud2
+
+.data
+.global cpu_start
+cpu_start:                                              // struct CpuStart: of the bootstrap processor
+    .quad boot_root, boot_block_stack_top, kernel_main
 
 .section .boot.data, "aw"
 message_not_multiboot:
@@ -141,24 +153,23 @@ boot_gdt:
     .quad 0
     .quad 0x00af9b000000ffff                            // kernel code
     .quad 0x00cf93000000ffff                            // kernel stack
+    .quad 0x00cf9b000000ffff                            // SELECTOR_AP_CODE_32
 boot_gdt_pointer:
     .short . - boot_gdt - 1
-    .quad boot_gdt
+    .long boot_gdt
 
 .balign 4096
 boot_root:
-    .quad boot_low + PRESENT_WRITE
+    .quad boot_table + PRESENT_WRITE
     .fill 255, 8, 0
-    .quad boot_low + PRESENT_WRITE
+    .quad boot_table + PRESENT_WRITE
     .fill 254, 8, 0
-    .quad boot_high + PRESENT_WRITE
-boot_low:
+    .quad boot_table + PRESENT_WRITE
+boot_table:                                             // for all three: 4 GiB at its start, 1 GiB towards its end
     .irp gib, 0, 1, 2, 3
     .quad boot_directories + \gib * 4096 + PRESENT_WRITE
     .endr
-    .fill 508, 8, 0
-boot_high:
-    .fill 510, 8, 0
+    .fill 506, 8, 0
     .quad boot_directories + PRESENT_WRITE
     .quad 0
 boot_directories:                                       // 2048 pages of 2 MiB
@@ -168,14 +179,8 @@ boot_directories:                                       // 2048 pages of 2 MiB
     .set address, address + 0x200000
 .endr
 
-.section .boot.bss, "aw", @nobits
-    .skip 256
-boot_stack_end:
-
 // The CPU block of the time before there are CPU blocks: Cpu::current() works, and finds zeroes.
 .section .bss.boot_block, "aw", @nobits
 .balign CPU_BLOCK_SIZE
-.global boot_block
-boot_block:
     .skip CPU_STACK_TOP
 boot_block_stack_top:

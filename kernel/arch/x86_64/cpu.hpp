@@ -18,23 +18,17 @@ inline constexpr unsigned max_cpus = abi::maximum_cpus;
 /// Where things stand in the 64 KiB of a CPU block. The pages not named stay unmapped and stop stack overflows.
 struct CpuBlock {
     static constexpr uint64_t size_bytes = CPU_BLOCK_SIZE;
-    static constexpr uint64_t data_pages = 2;
-    static constexpr uint64_t data_bytes = data_pages * page_size_bytes;
-    static constexpr uint64_t stack_first_page = 3;
-    static constexpr uint64_t stack_pages = 4;
-    static constexpr uint64_t interrupt_stack_first_page = 8;  // and every second page from there
-    static constexpr uint64_t interrupt_stacks = 4;
-    static constexpr uint64_t stack_top = (stack_first_page + stack_pages) * page_size_bytes;
-    static constexpr uint64_t interrupt_stack_top(unsigned index) {
-        return (interrupt_stack_first_page + 2 * index + 1) * page_size_bytes;
-    }
-    static constexpr bool is_stack_page(uint64_t page) {
-        const uint64_t behind = page - interrupt_stack_first_page;
-        return page - stack_first_page < stack_pages || (behind < 2 * interrupt_stacks && behind % 2 == 0);
-    }
+    static constexpr uint64_t data_bytes = 2 * page_size_bytes;
+    /// One bit per page of a stack: 3 to 6 are the main one's; each second page from 8 is one for interrupts.
+    static constexpr unsigned stack_pages = 0b0101'0101'0111'1000;
+    static constexpr unsigned interrupt_stacks = 4;
+    static constexpr uint64_t interrupt_stack_top(unsigned index) { return (9 + 2 * index) * page_size_bytes; }
     /// Whether the byte at this offset, of this block or of another one, belongs to a stack.
-    static constexpr bool is_stack(uint64_t offset) { return is_stack_page(offset >> page_shift); }
+    static constexpr bool is_stack(uint64_t offset) {
+        return offset < size_bytes && (stack_pages >> (offset >> page_shift) & 1) != 0;
+    }
 };
+static_assert(CpuBlock::is_stack(CPU_STACK_TOP - 1) && !CpuBlock::is_stack(CPU_STACK_TOP));
 
 /// Global descriptor table; the order suits SYSENTER/SYSEXIT and SYSCALL/SYSRET (SDM vol. 2B, SYSEXIT and SYSRET).
 /// SYSEXIT takes user code and stack from SYSENTER_CS + 32 and + 40, SYSRET from STAR[63:48] + 16 and + 8: with
@@ -62,8 +56,7 @@ static_assert(offsetof(DescriptorTable, task_state_low) == SELECTOR_TASK_STATE);
 /// the CPU wants behind it (SDM vol. 1, 19.5.2).
 struct TaskState {
     static constexpr uint64_t bitmap_bytes = 8192;
-    static constexpr uint16_t limit_without_bitmap = sizeof(x86::TaskStateSegment) - 1;
-    static constexpr uint16_t limit_with_bitmap = sizeof(x86::TaskStateSegment) + bitmap_bytes;
+    static constexpr uint16_t limit = sizeof(x86::TaskStateSegment) + bitmap_bytes;
 
     std::byte padding[page_size_bytes - sizeof(x86::TaskStateSegment)];
     x86::TaskStateSegment segment;
@@ -80,7 +73,6 @@ class Vcpu;
 struct Cpu {
     uint32_t id = 0;  // dense index; the bootstrap processor is 0
     uint32_t apic_id = 0;
-    x86::TaskStateSegment* task_state_segment = nullptr;
     uint64_t kernel_stack_top = 0;            // main stack, empty
     ExecutionContext* running = nullptr;      // what executes; null while the CPU idles
     SchedulingContext* running_on = nullptr;  // whose time passes
@@ -95,19 +87,17 @@ struct Cpu {
     uint64_t waiter = 0;  // likewise of a thread that waits without a deadline, but for flags of what is switched
     // Whose VMCS is current (VT-x), and whose guest registers without a place in VMCS or VMCB are in the CPU.
     Vcpu* loaded_vcpu = nullptr;
-    uint64_t io_version = 0;        // of the I/O bitmap in task_state
-    bool task_register_cut = true;  // a VM exit set TR's limit to 67h, or the bitmap was never in it
+    uint64_t io_version = 0;         // of the I/O bitmap in task_state
+    bool task_register_cut = false;  // a VM exit set TR's limit to 67h: the bitmap is not in it
     uint64_t fs_base = 0;
     uint64_t gs_base = 0;
     // AMD-V.
-    bool guest_in_cpu = false;      // its VMLOAD state too; GIF is 0
-    uint64_t asid_generation = 1;   // address-space identifiers of earlier ones are void
-    PhysicalAddress host_vmcb;      // VMSAVE area of the host
+    bool guest_in_cpu = false;     // its VMLOAD state too; GIF is 0
+    uint64_t asid_generation = 1;  // address-space identifiers of earlier ones are void
+    PhysicalAddress host_vmcb;     // VMSAVE area of the host
 
-    uint32_t next_tag = 1;          // VPID, ASID
-    ResidentRegisters resident{};   // as they stand in the CPU, but for what the loaded guest changes by itself
-
-    std::atomic<bool> online{false};  // read by other CPUs
+    uint32_t next_tag = 1;         // VPID, ASID
+    ResidentRegisters resident{};  // as they stand in the CPU, but for what the loaded guest changes by itself
 
     /// The CPU that executes this.
     static Cpu& current() {
@@ -124,35 +114,37 @@ struct Cpu {
         const uint64_t end = reinterpret_cast<uint64_t>(this) + CpuBlock::data_bytes;
         return *reinterpret_cast<DescriptorTable*>(end - sizeof(DescriptorTable));
     }
-    /// Makes TSS.RSP0 point to the end of the frame that the next entry from ring 3 fills.
-    void set_user_frame_end(uint64_t address) { task_state_segment->rsp[0] = address; }
-    /// Loads TR with or without the I/O bitmap within the limit. Needed after a VM exit too, which cuts the limit to
-    /// 67h (SDM vol. 3C, 28.5.2).
-    void load_task_register(bool with_ports);
+    /// Loads TR. Needed again after a VM exit, which cuts its limit to 67h (SDM vol. 3C, 28.5.2).
+    void load_task_register();
 };
 static_assert(sizeof(Cpu) + sizeof(DescriptorTable) <= CpuBlock::data_bytes);
-static_assert(CpuBlock::stack_top == CPU_STACK_TOP && cpu_region_base == CPU_REGION_BASE);
+static_assert(cpu_region_base == CPU_REGION_BASE);
 
 /// CPUs that run; constant once the root task starts.
 unsigned cpu_count();
 
 // How CPUs come up. Boot code only: the bootstrap processor prepares each CPU's block, then the CPU sets itself up.
 
-/// Maps the pages of CPU `id`: its block and its task state. False if there is no memory.
-[[nodiscard]] bool map_cpu(unsigned id);
-/// Fills the CPU block and task state of CPU `id`, whose pages are mapped already.
-Cpu& prepare_cpu(unsigned id, uint32_t apic_id);
+/// Maps and fills the CPU block and the task state of CPU `id`. Null if there is no memory.
+Cpu* make_cpu(unsigned id, uint32_t apic_id);
+/// What a CPU that enters the kernel's part of memory loads, and what it goes on with (boot.S).
+struct CpuStart {
+    PhysicalAddress root;
+    uint64_t stack;
+    void (*function)();
+};
+extern "C" CpuStart cpu_start;
+extern "C" [[noreturn]] void enter_cpu();
+
 /// Control registers, descriptor tables and TR of the CPU that runs this, which must be `cpu`.
 void set_up_this_cpu(Cpu& cpu);
 /// Counts this CPU as running.
-void announce_this_cpu(Cpu& cpu);
+void announce_this_cpu();
 
 /// Starts the other processors (INIT, SIPI; SDM vol. 3A, 9.4) and returns when they wait in their `cpu_main`.
 void start_other_cpus(const struct AcpiInformation& acpi);
-/// Lets them go on, after the mapping they started through has gone.
+/// Lets them go on.
 void release_other_cpus();
-/// Where a started processor comes out in 64-bit mode, on its own stack.
-extern "C" [[noreturn]] void cpu_main(Cpu& cpu);
 /// What a CPU that has been started does once boot is over (root_task.cpp).
 [[noreturn]] void cpu_idle_forever(Cpu& cpu);
 

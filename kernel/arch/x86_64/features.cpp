@@ -9,8 +9,6 @@
 namespace bulkhead::kernel {
 namespace {
 
-using x86::Cr0, x86::Cr4, x86::Efer;
-
 constinit CpuFeatures features{};
 
 /// A feature is one bit of a register of a leaf. Intel SDM vol. 2A, CPUID; AMD APM vol. 3, appendix E.
@@ -67,17 +65,12 @@ void patch_user_access() {
 }
 
 void enable_cpu_features() {
-    write_cr0(Cr0::ProtectionEnable::mask | Cr0::MonitorCoprocessor::mask | Cr0::ExtensionType::mask |
-              Cr0::NumericError::mask | Cr0::WriteProtect::mask | Cr0::Paging::mask);
-    uint64_t cr4 = Cr4::PhysicalAddressExtension::mask | Cr4::FxSaveEnable::mask | Cr4::SimdExceptions::mask |
-                   Cr4::MachineCheckEnable::mask;
-    cr4 |= Cr4::PageGlobalEnable::make(features.global_pages);
-    cr4 |= Cr4::XsaveEnable::make(features.xsave);
-    cr4 |= Cr4::SupervisorExecutionPrevention::make(features.smep);
-    cr4 |= Cr4::SupervisorAccessPrevention::make(features.smap);
-    cr4 |= Cr4::UserInstructionPrevention::make(features.umip);
-    write_cr4(cr4);
-    write_msr(x86::Msr::Efer, Efer::LongModeEnable::mask | Efer::LongModeActive::mask | Efer::NoExecuteEnable::mask);
+    using x86::Cr4;
+    write_cr4(Cr4::PhysicalAddressExtension::mask | Cr4::MachineCheckEnable::mask | Cr4::FxSaveEnable::mask |
+              Cr4::SimdExceptions::mask | Cr4::PageGlobalEnable::make(features.global_pages) |
+              Cr4::XsaveEnable::make(features.xsave) | Cr4::UserInstructionPrevention::make(features.umip) |
+              Cr4::SupervisorExecutionPrevention::make(features.smep) |
+              Cr4::SupervisorAccessPrevention::make(features.smap));
 }
 
 }  // namespace bulkhead::kernel

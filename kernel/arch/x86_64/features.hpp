@@ -22,7 +22,7 @@ const CpuFeatures& cpu_features();
 void detect_cpu_features();
 /// Puts CLAC where it is wanted, if there is SMAP. While the boot tables still allow to write to the text.
 void patch_user_access();
-/// CR0, CR4 and EFER of this CPU as the kernel wants them.
+/// CR4 of this CPU as the kernel wants it. (CR0 and EFER are since boot.S.)
 void enable_cpu_features();
 
 }  // namespace bulkhead::kernel

@@ -50,7 +50,7 @@
 // To the thread \to: page tables, if they are not \root, and where its next interrupt is pushed.
 .macro switch_context root, to, scratch, scratch2
     mov \to, CPU(CPU_RUNNING)
-    mov CPU(CPU_TASK_STATE_SEGMENT), \scratch
+    mov CPU(CPU_TASK_STATE), \scratch
     lea (CONTEXT_FRAME + FRAME_SIZE)(\to), \scratch2
     mov \scratch2, TASK_STATE_RSP(\scratch)
     mov CONTEXT_SPACE_ROOT(\to), \scratch

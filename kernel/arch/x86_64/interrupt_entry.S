@@ -57,7 +57,7 @@ debug_entry:
     mov %rsp, %rsi                      // frame on the IST stack
     mov %rsp, %rax
     and $-CPU_BLOCK_SIZE, %rax
-    mov CPU_TASK_STATE_SEGMENT(%rax), %rax
+    mov CPU_TASK_STATE(%rax), %rax
     mov TASK_STATE_RSP(%rax), %rdi
     sub $FRAME_SIZE, %rdi               // frame in the thread
     mov $(FRAME_SIZE / 8), %ecx

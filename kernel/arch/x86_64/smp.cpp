@@ -8,95 +8,68 @@
 #include "kernel/platform/timer.hpp"
 
 namespace bulkhead::kernel {
-namespace {
 
+constexpr PhysicalAddress start_page{AP_TRAMPOLINE};
 constexpr uint64_t init_delay_us = 10'000;  // SDM vol. 3A, 9.4.4.1
 constexpr uint64_t startup_delay_us = 200;
 constexpr uint64_t online_timeout_us = 1'000'000;
 
-struct TrampolineParameters {
-    uint64_t root;
-    uint64_t stack;
-    uint64_t entry;
-};
+extern "C" const char ap_trampoline[];
 
-extern "C" const char ap_trampoline_start[], ap_trampoline_parameters[];
+static constinit std::atomic<bool> released{false};
 
-constinit std::atomic<bool> released{false};
-
-/// What lies where the processors start is only borrowed: under UEFI, GRUB puts boot modules there.
-struct BorrowedStartPage {
-    BorrowedStartPage() {
-        __builtin_memcpy(saved_, direct_map(PhysicalAddress{AP_TRAMPOLINE}), sizeof(saved_));
-        map_trampoline();
-    }
-    ~BorrowedStartPage() {
-        unmap_trampoline();
-        __builtin_memcpy(direct_map(PhysicalAddress{AP_TRAMPOLINE}), saved_, sizeof(saved_));
-    }
-    BorrowedStartPage(const BorrowedStartPage&) = delete;
-
-    char saved_[AP_TRAMPOLINE_SIZE];
-};
-
-void place_trampoline(const Cpu& cpu) {
-    auto* place = direct_map<char>(PhysicalAddress{AP_TRAMPOLINE});
-    __builtin_memcpy(place, ap_trampoline_start, AP_TRAMPOLINE_SIZE);
-    const TrampolineParameters parameters{
-        .root = kernel_root().value(), .stack = cpu.kernel_stack_top, .entry = reinterpret_cast<uint64_t>(&cpu_main)};
-    __builtin_memcpy(place + (ap_trampoline_parameters - ap_trampoline_start), &parameters, sizeof(parameters));
+/// What a started processor does, in 64-bit mode and on its own stack.
+[[noreturn]] static void cpu_main() {
+    Cpu& cpu = Cpu::current();
+    set_up_this_cpu(cpu);
+    LocalApic::enable();
+    timer_enable();
+    announce_this_cpu();
+    while (!released.load(std::memory_order_acquire)) cpu_relax();
+    cpu_idle_forever(cpu);
 }
 
-bool wait_until_online(const Cpu& cpu, uint64_t microseconds) {
+/// Whether CPU `id` is there before the time is over.
+static bool wait_for_cpu(unsigned id, uint64_t microseconds) {
     const uint64_t end = read_tsc() + tsc_from_microseconds(microseconds);
-    while (!cpu.online.load(std::memory_order_acquire)) {
-        if (read_tsc() > end) return false;
-        cpu_relax();
-    }
-    return true;
+    while (cpu_count() == id && read_tsc() <= end) cpu_relax();
+    return cpu_count() != id;
 }
 
-bool start(Cpu& cpu) {
-    place_trampoline(cpu);
+static bool start(const Cpu& cpu) {
+    cpu_start = {kernel_root(), cpu.kernel_stack_top, cpu_main};
     LocalApic::send_init(cpu.apic_id);
     delay_microseconds(init_delay_us);
-    LocalApic::send_startup(cpu.apic_id, PhysicalAddress{AP_TRAMPOLINE});
-    if (wait_until_online(cpu, startup_delay_us)) return true;
-    LocalApic::send_startup(cpu.apic_id, PhysicalAddress{AP_TRAMPOLINE});
-    return wait_until_online(cpu, online_timeout_us);
+    LocalApic::send_startup(cpu.apic_id, start_page);
+    if (wait_for_cpu(cpu.id, startup_delay_us)) return true;
+    LocalApic::send_startup(cpu.apic_id, start_page);
+    return wait_for_cpu(cpu.id, online_timeout_us);
 }
 
-}  // namespace
-
-void start_other_cpus(const AcpiInformation& acpi) {
-    const BorrowedStartPage borrowed;
+static void start_all(const AcpiInformation& acpi) {
     const uint32_t own_id = Cpu::current().apic_id;
     for (const uint32_t apic_id : acpi.apic_ids) {
         if (apic_id == own_id || apic_id > LocalApic::highest_id() || cpu_count() == max_cpus) continue;
         const unsigned id = cpu_count();
-        if (!map_cpu(id)) {
-            log("bulkhead: no memory for CPU {} (APIC ID {}) and those behind it", id, apic_id);
-            break;
-        }
+        const Cpu* cpu = make_cpu(id, apic_id);
+        if (cpu == nullptr) return log("bulkhead: no memory for CPU {} (APIC ID {}) and those behind it", id, apic_id);
         // A processor that comes too late would use a block of another one: it is not waited for, none is started
         // after it.
-        if (!start(prepare_cpu(id, apic_id))) {
-            log("bulkhead: the processor with APIC ID {} does not start; going on with {} CPUs", apic_id, id);
-            break;
-        }
+        if (!start(*cpu))
+            return log("bulkhead: the processor with APIC ID {} does not start; going on with {} CPUs", apic_id, id);
     }
 }
 
-void release_other_cpus() { released.store(true, std::memory_order_release); }
-
-extern "C" void cpu_main(Cpu& cpu) {
-    set_up_this_cpu(cpu);
-    LocalApic::enable();
-    timer_enable();
-    announce_this_cpu(cpu);
-    while (!released.load(std::memory_order_acquire)) cpu_relax();
-    write_cr3(kernel_root().value());  // forgets the trampoline
-    cpu_idle_forever(cpu);
+void start_other_cpus(const AcpiInformation& acpi) {
+    // What lies where the processors start is only borrowed: under UEFI, GRUB puts boot modules there.
+    auto* place = direct_map<char>(start_page);
+    char borrowed[AP_TRAMPOLINE_SIZE];
+    __builtin_memcpy(borrowed, place, AP_TRAMPOLINE_SIZE);
+    __builtin_memcpy(place, ap_trampoline, AP_TRAMPOLINE_SIZE);
+    start_all(acpi);
+    __builtin_memcpy(place, borrowed, AP_TRAMPOLINE_SIZE);
 }
+
+void release_other_cpus() { released.store(true, std::memory_order_release); }
 
 }  // namespace bulkhead::kernel

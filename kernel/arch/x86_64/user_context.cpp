@@ -34,7 +34,7 @@ PhysicalAddress stub;
 bool intel_entry() { return cpu_features().vendor != abi::ProcessorVendor::Amd; }
 
 void load_ports(Cpu& cpu, const IoPermissions* permissions) {
-    x86::TaskStateSegment& segment = *cpu.task_state_segment;
+    x86::TaskStateSegment& segment = cpu.task_state->segment;
     if (permissions == nullptr) {
         segment.io_bitmap_offset = no_bitmap;
         return;
@@ -45,7 +45,7 @@ void load_ports(Cpu& cpu, const IoPermissions* permissions) {
     }
     segment.io_bitmap_offset = sizeof(x86::TaskStateSegment);
     if (cpu.task_register_cut) {
-        cpu.load_task_register(true);
+        cpu.load_task_register();
         cpu.task_register_cut = false;
     }
 }
@@ -98,10 +98,10 @@ void switch_more(Cpu& cpu, Thread& thread) {
     if ((thread.switched() | cpu.switched) != Thread::SlowFlag::Ports) switch_all(cpu, thread);
     const IoPermissions* permissions = thread.domain().io_permissions();
     if (permissions == nullptr) {
-        cpu.task_state_segment->io_bitmap_offset = no_bitmap;
+        cpu.task_state->segment.io_bitmap_offset = no_bitmap;
     } else {
         if (cpu.io_version != permissions->version() || cpu.task_register_cut) switch_all(cpu, thread);
-        cpu.task_state_segment->io_bitmap_offset = sizeof(x86::TaskStateSegment);
+        cpu.task_state->segment.io_bitmap_offset = sizeof(x86::TaskStateSegment);
     }
     cpu.switched = thread.switched();
     return_to_user(thread.frame());
@@ -121,7 +121,7 @@ void forget_domain(const Domain& domain) {
 PhysicalAddress stub_page() { return stub; }
 
 void make_stub_page(const abi::SystemInformation& information) {
-    const std::optional<PhysicalAddress> page = allocate_cleared_page();
+    const std::optional<PhysicalAddress> page = allocate_pages();
     ASSERT(page.has_value());  // the pool is at least 16 MiB at boot
     stub = *page;
     auto* content = direct_map<std::byte>(stub);

@@ -44,8 +44,8 @@ const char* SvmBackend::detect() {
 }
 
 bool SvmBackend::initialize_cpu() {
-    const std::optional<PhysicalAddress> host_save = allocate_cleared_page();
-    const std::optional<PhysicalAddress> host_vmcb = allocate_cleared_page();
+    const std::optional<PhysicalAddress> host_save = allocate_pages();
+    const std::optional<PhysicalAddress> host_vmcb = allocate_pages();
     if (!host_save || !host_vmcb) return false;
     write_msr(x86::Msr::Efer, read_msr(x86::Msr::Efer) | x86::Efer::SvmEnable::mask);
     write_msr(x86::Msr::SvmHostSave, host_save->value());

@@ -108,7 +108,7 @@ bool VmxBackend::initialize_cpu() {
     if (!allowed_by_firmware() || !allowed(cr0, VmxMsr::Cr0Fixed0, VmxMsr::Cr0Fixed1) ||
         !allowed(cr4, VmxMsr::Cr4Fixed0, VmxMsr::Cr4Fixed1))
         return false;
-    const std::optional<PhysicalAddress> region = allocate_cleared_page();
+    const std::optional<PhysicalAddress> region = allocate_pages();
     if (!region) return false;
     *direct_map<uint32_t>(*region) = revision_;
     write_cr4(cr4);
@@ -178,7 +178,7 @@ void VmxBackend::write_host_state(Vcpu& vcpu) {
     for (const Field none : {Field::HostDsSelector, Field::HostEsSelector, Field::HostFsSelector, Field::HostGsSelector,
                              Field::HostFsBase, Field::HostGsBase})
         write(none, 0);
-    write(Field::HostTrBase, reinterpret_cast<uint64_t>(cpu.task_state_segment));
+    write(Field::HostTrBase, reinterpret_cast<uint64_t>(&cpu.task_state->segment));
     write(Field::HostGdtrBase, reinterpret_cast<uint64_t>(&cpu.descriptors()));
     write(Field::HostIdtrBase, interrupt_table_address());
     write(Field::HostSysenterCs, kernel::read_msr(x86::Msr::SysenterCs));

@@ -26,7 +26,8 @@ class FakeTables {
     std::vector<Write> writes;
     std::set<uint64_t> live;     // table pages in use
     std::set<uint64_t> retired;  // given back, but walkers may still be in them
-    unsigned pages_left = 1000;
+    unsigned pages_left = 1000;  // the quota
+    unsigned largest_page_level = 2;
     std::function<void()> after_write = [] {};
 
     uint64_t new_page() {
@@ -60,12 +61,7 @@ struct FakeMemory {
         tables->writes.push_back({entry.value(), value});
         tables->after_write();
     }
-};
-
-/// The Source of the page table under test: `pages_left` is the quota.
-struct FakeSource {
-    FakeTables* tables;
-
+    unsigned largest_page_level() const { return tables->largest_page_level; }
     std::optional<PhysicalAddress> allocate() {
         if (tables->pages_left == 0) return std::nullopt;
         --tables->pages_left;
