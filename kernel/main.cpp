@@ -78,7 +78,7 @@ void print_summary() {
     for (const Range& range : information.memory) free_bytes += range.size();
     log("bulkhead: {} MiB for the kernel, {} MiB for programs, {} modules", information.kernel_pool.size() / mib,
         free_bytes / mib, information.modules.size());
-    log("bulkhead: TSC {} kHz, {}, {} timer", information.tsc_hz / 1000, LocalApic::is_x2apic() ? "x2APIC" : "xAPIC",
+    log("bulkhead: TSC {} kHz, {}, {} timer", information.tsc_hz / 1000, cpu_features().x2apic ? "x2APIC" : "xAPIC",
         cpu_features().tsc_deadline ? "TSC-deadline" : "one-shot");
     for (unsigned id = 0; id < cpu_count(); ++id) log("bulkhead: CPU {}: APIC ID {}, online", id, Cpu::at(id).apic_id);
 }

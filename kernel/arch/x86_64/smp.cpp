@@ -58,11 +58,11 @@ bool wait_until_online(const Cpu& cpu, uint64_t microseconds) {
 
 bool start(Cpu& cpu) {
     place_trampoline(cpu);
-    LocalApic::send_init(cpu.apic_id);
+    LocalApic::send(cpu.apic_id, x86::ApicDelivery::Init, 0);
     delay_microseconds(init_delay_us);
-    LocalApic::send_startup(cpu.apic_id, PhysicalAddress{AP_TRAMPOLINE});
+    LocalApic::send(cpu.apic_id, x86::ApicDelivery::Startup, AP_TRAMPOLINE >> page_shift);
     if (wait_until_online(cpu, startup_delay_us)) return true;
-    LocalApic::send_startup(cpu.apic_id, PhysicalAddress{AP_TRAMPOLINE});
+    LocalApic::send(cpu.apic_id, x86::ApicDelivery::Startup, AP_TRAMPOLINE >> page_shift);
     return wait_until_online(cpu, online_timeout_us);
 }
 
