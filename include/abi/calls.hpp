@@ -374,7 +374,8 @@ struct SetLogOutput {
     Argument<uint64_t, R8> bits;           ///< bits to signal
 };
 
-/// Ends the run of the machine: QEMU and Bochs exit, real hardware powers off. Needs Halt.
+/// Ends the run: says so in the log, to the debug UART, and has QEMU or Bochs exit. NotSupported where neither is
+/// there: switching hardware off is the root task's business. Needs Halt.
 struct Halt {
     Object<Rdi> machine;            ///< the machine
     Argument<uint8_t, Rsi> status;  ///< 0: all is well

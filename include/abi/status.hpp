@@ -25,7 +25,7 @@ enum class Status : uint8_t {
     WrongCpu,       ///< the portal's handler is bound to another CPU
     Cycle,          ///< the call chain would wait for itself, or is longer than the bound
     BadBuffer,      ///< the message does not fit, or an item could not be transferred
-    NotSupported,   ///< this processor lacks what is needed
+    NotSupported,   ///< this machine lacks what is needed
     Count
 };
 

@@ -2,7 +2,6 @@
 #include "kernel/debug/panic.hpp"
 
 #include "base/result.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/debug/log.hpp"
 #include "kernel/platform/debug_uart.hpp"
 #include "kernel/platform/halt.hpp"

@@ -17,25 +17,20 @@ class RegionList {
     const Range* begin() const { return ranges_.begin(); }
     const Range* end() const { return ranges_.end(); }
     std::size_t size() const { return ranges_.size(); }
-    bool full() const { return ranges_.full(); }
 
     /// Adds a range without what is in the list already; drops what does not fit any more.
     void add(const Range& range) {
         RegionList rest;
-        (void)rest.ranges_.push_back(range);
+        if (!range.empty()) (void)rest.ranges_.push_back(range);
         for (const Range& known : ranges_) rest.subtract(known);
         for (const Range& part : rest.ranges_) (void)ranges_.push_back(part);
     }
 
     /// Takes `hole` out of every range. When a range would have to be split in a full list, its smaller part goes.
     void subtract(const Range& hole) {
-        if (hole.empty()) return;
-        for (std::size_t i = 0; i < ranges_.size();) {
+        for (std::size_t i = ranges_.size(); i-- > 0;) {
             const Range range = ranges_[i];
-            if (!range.overlaps(hole)) {
-                ++i;
-                continue;
-            }
+            if (!range.overlaps(hole)) continue;
             Range larger = Range::between(range.start(), hole.start());
             Range smaller = Range::between(hole.end(), range.end());
             if (larger.size() < smaller.size()) std::swap(larger, smaller);
@@ -47,14 +42,10 @@ class RegionList {
 
     /// Shrinks every range to whole pages.
     void round_to_pages() {
-        for (std::size_t i = 0; i < ranges_.size();) {
-            const uint64_t start = align_up(ranges_[i].start(), page_size_bytes);
-            const uint64_t end = align_down(ranges_[i].end(), page_size_bytes);
-            if (start < end && start >= ranges_[i].start()) {
-                ranges_[i++] = Range::between(start, end);
-            } else {
-                ranges_.remove_at(i);
-            }
+        for (std::size_t i = ranges_.size(); i-- > 0;) {
+            const uint64_t given = ranges_[i].start(), start = align_up(given, page_size_bytes);
+            ranges_[i] = Range::between(start, align_down(ranges_[i].end(), page_size_bytes));
+            if (ranges_[i].empty() || start < given) ranges_.remove_at(i);
         }
     }
 

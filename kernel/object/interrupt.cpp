@@ -27,7 +27,7 @@ InterruptLine with_trigger(InterruptLine line, abi::InterruptTrigger trigger) {
 }  // namespace
 
 abi::Result<void> InterruptObject::bind(uint32_t line, uint32_t cpu, abi::InterruptTrigger trigger) {
-    if (line >= maximum_lines || line >= IoApics::line_count() || cpu >= cpu_count()) return abi::Status::BadArgument;
+    if (line >= maximum_lines || cpu >= cpu_count()) return abi::Status::BadArgument;
     if ((taken[line / 64] >> line % 64 & 1) != 0) return abi::Status::Overlap;
     unsigned index = 0;
     while (index < device_vectors && bound[index].load(std::memory_order_relaxed) != nullptr) ++index;

@@ -7,13 +7,6 @@
 
 namespace bulkhead::kernel {
 
-/// A global system interrupt (ACPI's number of an I/O APIC pin) and how its line signals.
-struct InterruptLine {
-    uint32_t global_interrupt;
-    bool level;
-    bool active_low;
-};
-
 class IoApics {
   public:
     /// Masks the 8259s and every pin.
@@ -22,8 +15,6 @@ class IoApics {
     /// The line of a global interrupt: as overridden; else edge and active high below 16 (ISA), level and active low
     /// above (PCI).
     static InterruptLine line(uint32_t global_interrupt);
-    /// Number of global interrupts the machine has.
-    static uint32_t line_count();
 
     /// Sends the line to `vector` of `target`, masked. False if no I/O APIC has it or cannot address the CPU.
     [[nodiscard]] static bool route(const InterruptLine& line, uint8_t vector, const Cpu& target);

@@ -16,22 +16,16 @@ class LocalApic {
     static void enable();
 
     static uint32_t id();
-    static bool is_x2apic();
     /// APIC IDs above this cannot be addressed.
     static uint32_t highest_id();
 
-    static void end_of_interrupt();
+    static uint32_t read(x86::ApicRegister reg);
+    static void write(x86::ApicRegister reg, uint32_t value);
+    static void end_of_interrupt() { write(x86::ApicRegister::EndOfInterrupt, 0); }
 
-    static void send(const Cpu& target, uint8_t vector);
-    /// For panic: does nothing before the APIC is enabled.
+    static void send(uint32_t apic_id, x86::ApicDelivery delivery, uint8_t vector);
+    /// For panic: does nothing before the mode is chosen.
     static void send_non_maskable_to_others();
-    static void send_init(uint32_t apic_id);
-    static void send_startup(uint32_t apic_id, PhysicalAddress page);
-
-    /// Timer hardware for timer.cpp.
-    static void set_timer_mode(x86::ApicTimerMode mode, uint8_t vector, bool masked);
-    static void set_timer_count(uint32_t count);
-    static uint32_t timer_count();
 };
 
 }  // namespace bulkhead::kernel

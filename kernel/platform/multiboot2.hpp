@@ -3,23 +3,35 @@
 // skipped.
 #pragma once
 
+#include <string_view>
+
+#include "abi/layout.hpp"
+#include "base/byte_reader.hpp"
 #include "hw/x86/multiboot2.hpp"
 #include "kernel/memory/region_list.hpp"
-#include "kernel/platform/boot_information.hpp"
-#include "kernel/platform/byte_reader.hpp"
 
 namespace bulkhead::kernel {
 
-inline constexpr std::size_t max_boot_regions = 128;
-using BootRegions = RegionList<max_boot_regions>;
+using BootRegions = RegionList<128>;
+
+/// Copies text into an array, NUL-terminated; what does not fit is cut.
+template <std::size_t Capacity>
+void copy_text(char (&to)[Capacity], std::string_view text) {
+    to[text.copy(to, Capacity - 1)] = '\0';
+}
+
+/// A file the boot loader loaded; starts on a page.
+struct BootModule {
+    Range physical;
+    abi::RootModule entry{};  // for the root task
+};
 
 struct MultibootInformation {
     BootRegions available;  // RAM for any use
-    BootRegions firmware;   // RAM that holds ACPI tables
     StaticVector<BootModule, abi::max_root_modules> modules;
     unsigned dropped_modules = 0;
-    std::string_view command_line;  // in the boot loader's memory
-    Bytes root_pointer;             // copy of the ACPI RSDP, in the boot loader's memory
+    char command_line[sizeof(abi::RootInformation::command_line)] = {};
+    Bytes root_pointer;  // copy of the ACPI RSDP, in the boot loader's memory
 };
 
 /// Fills `result` from the boot loader's bytes, which start with its header.

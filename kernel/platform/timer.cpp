@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/platform/timer.hpp"
 
-#include <algorithm>
-
 #include "kernel/arch/x86_64/interrupt.hpp"
+#include "kernel/platform/halt.hpp"
 #include "kernel/platform/local_apic.hpp"
 
 namespace bulkhead::kernel {
 namespace {
 
-using x86::CpuidLeaf;
+using x86::ApicRegister, x86::CpuidLeaf;
 
 constexpr uint64_t pm_timer_hz = 3'579'545;
-constexpr uint64_t pit_hz = 1'193'182;
 constexpr uint64_t measure_per_second = 250;  // 4 ms
 constexpr unsigned measurements = 5;
-constexpr unsigned max_polls = 10'000'000;    // a reference clock that stands still is given up
-constexpr uint64_t fallback_hz = 1'000'000'000;
+constexpr unsigned max_polls = 10'000'000;  // a reference clock that stands still is given up
 constexpr unsigned ratio_shift = 32;
 
 constinit uint64_t tsc_rate = 0;
@@ -47,58 +44,34 @@ uint64_t measure_by_pm_timer(uint16_t port, bool wide) {
     return 0;
 }
 
-/// The same by channel 2 of the 8254 PIT, whose output is bit 5 of port 61h.
-uint64_t measure_by_pit() {
-    constexpr uint16_t gate_port = 0x61, command_port = 0x43, channel_port = 0x42;
-    constexpr uint8_t gate = 0x01, speaker = 0x02, output = 0x20;
-    constexpr uint8_t channel_2_one_shot = 0xb0;
-    constexpr auto count = static_cast<uint16_t>(pit_hz / measure_per_second);
-    const uint8_t old = port_read<uint8_t>(gate_port);
-    port_write<uint8_t>(gate_port, static_cast<uint8_t>((old & ~speaker) | gate));
-    port_write<uint8_t>(command_port, channel_2_one_shot);
-    port_write<uint8_t>(channel_port, static_cast<uint8_t>(count));
-    port_write<uint8_t>(channel_port, static_cast<uint8_t>(count >> 8));
-    const uint64_t tsc_start = read_tsc();
-    for (unsigned i = 0; i < max_polls; ++i) {
-        if ((port_read<uint8_t>(gate_port) & output) == 0) continue;
-        const uint64_t ticks = read_tsc() - tsc_start;
-        port_write<uint8_t>(gate_port, old);
-        return ticks;
-    }
-    return 0;
-}
-
 /// What the hypervisor or the CPU says, 0 if it says nothing. Both are exact where they tell the truth.
 uint64_t announced_rate() {
-    if (cpu_features().hypervisor) {
-        const auto highest = cpuid(CpuidLeaf::hypervisor).eax;
-        const bool has_timing = highest >= CpuidLeaf::hypervisor_timing && highest < CpuidLeaf::hypervisor + 0x100;
-        const uint64_t khz = has_timing ? cpuid(CpuidLeaf::hypervisor_timing).eax : 0;
-        if (khz != 0) return khz * 1000;
-    }
-    if (cpuid(CpuidLeaf::vendor).eax < CpuidLeaf::tsc) return 0;
-    const auto r = cpuid(CpuidLeaf::tsc);
+    const uint64_t khz = cpu_features().hypervisor ? cpuid_or_nothing(CpuidLeaf::hypervisor_timing).eax : 0;
+    if (khz != 0) return khz * 1000;
+    const auto r = cpuid_or_nothing(CpuidLeaf::tsc);
     return r.eax != 0 ? uint64_t{r.ecx} * r.ebx / r.eax : 0;
 }
 
-/// The measurement is the truth to about 0.1%; an announced rate near it is taken instead, for its precision.
+/// A measurement is the truth to about 0.1%; an announced rate near it is taken instead, for its precision.
 /// (An emulator may announce the rate of the CPU it imitates while its TSC counts instructions.)
-uint64_t choose_rate(uint64_t measured) {
+uint64_t find_rate(const AcpiInformation& acpi) {
     const uint64_t announced = announced_rate();
-    if (measured == 0) return announced != 0 ? announced : fallback_hz;
+    const auto measure = [&] { return measure_by_pm_timer(acpi.pm_timer_port, acpi.pm_timer_32_bits); };
+    const uint64_t measured = acpi.pm_timer_port != 0 ? measure_often(measure) * measure_per_second : 0;
+    if (announced == 0 && measured == 0)
+        refuse_machine("the rate of time is unknown: no ACPI PM timer that counts, and the CPU announces nothing");
     const uint64_t difference = announced > measured ? announced - measured : measured - announced;
-    return difference <= measured / 100 ? announced : measured;
+    return measured == 0 || difference <= measured / 100 ? announced : measured;
 }
 
-/// The APIC timer counts the bus clock: measured against the TSC, as fixed point.
+/// The APIC timer, still masked, counts the bus clock: measured against the TSC, as fixed point.
 uint64_t measure_apic_timer() {
-    LocalApic::set_timer_mode(x86::ApicTimerMode::OneShot, Vectors::timer, true);
-    LocalApic::set_timer_count(UINT32_MAX);
+    LocalApic::write(ApicRegister::TimerInitialCount, UINT32_MAX);
     const uint64_t start = read_tsc();
     delay_microseconds(1'000'000 / measure_per_second);
-    const uint64_t counted = UINT32_MAX - LocalApic::timer_count();
+    const uint64_t counted = UINT32_MAX - LocalApic::read(ApicRegister::TimerCurrentCount);
     const uint64_t passed = read_tsc() - start;
-    LocalApic::set_timer_count(0);
+    LocalApic::write(ApicRegister::TimerInitialCount, 0);
     return (counted << ratio_shift) / passed;
 }
 
@@ -113,18 +86,16 @@ void delay_microseconds(uint64_t microseconds) {
 }
 
 void calibrate_timers(const AcpiInformation& acpi) {
-    uint64_t measured = 0;
-    if (acpi.pm_timer_port != 0)
-        measured = measure_often([&] { return measure_by_pm_timer(acpi.pm_timer_port, acpi.pm_timer_32_bits); });
-    if (measured == 0) measured = measure_often(measure_by_pit);
-    tsc_rate = choose_rate(measured * measure_per_second);
+    tsc_rate = find_rate(acpi);
     if (!cpu_features().tsc_deadline) apic_ticks_per_tsc = std::max<uint64_t>(measure_often(measure_apic_timer), 1);
 }
 
 void timer_enable() {
     const bool deadline = cpu_features().tsc_deadline;
-    LocalApic::set_timer_mode(deadline ? x86::ApicTimerMode::TscDeadline : x86::ApicTimerMode::OneShot, Vectors::timer,
-                              false);
+    const auto mode = deadline ? x86::ApicTimerMode::TscDeadline : x86::ApicTimerMode::OneShot;
+    LocalApic::write(ApicRegister::TimerEntry,
+                     static_cast<uint32_t>(x86::ApicLocalEntry::TimerMode::make(mode) |
+                                           x86::ApicLocalEntry::Vector::make(Vectors::timer)));
     // The mode must be set before the first deadline is (SDM vol. 3A, 11.5.4.1).
     if (deadline) asm volatile("mfence" : : : "memory");
 }
@@ -135,7 +106,8 @@ void timer_set_deadline(uint64_t tsc) {
     const uint64_t left = std::min<uint64_t>(tsc > now ? tsc - now : 0, UINT32_MAX);
     const auto ticks =
         static_cast<uint64_t>((static_cast<unsigned __int128>(left) * apic_ticks_per_tsc) >> ratio_shift);
-    LocalApic::set_timer_count(static_cast<uint32_t>(std::clamp<uint64_t>(ticks, 1, UINT32_MAX)));
+    LocalApic::write(ApicRegister::TimerInitialCount,
+                     static_cast<uint32_t>(std::clamp<uint64_t>(ticks, 1, UINT32_MAX)));
 }
 
 }  // namespace bulkhead::kernel

@@ -39,7 +39,7 @@ void run_everywhere(Function function, void* argument) {
     run(count == 64 ? ~uint64_t{0} : (uint64_t{1} << count) - 1, function, argument);
 }
 
-void kick(uint32_t cpu) { LocalApic::send(Cpu::at(cpu), Vectors::cross_cpu); }
+void kick(uint32_t cpu) { LocalApic::send(Cpu::at(cpu).apic_id, x86::ApicDelivery::Fixed, Vectors::cross_cpu); }
 
 void serve_wake_ups() { Scheduler::current().serve_woken(); }
 

@@ -76,7 +76,8 @@ Outcome<abi::SetLogOutput> handle(Thread& caller, const abi::SetLogOutput& call)
 
 Outcome<abi::Halt> handle(Thread& caller, const abi::Halt& call) {
     TRY(lookup<Machine>(caller, call.machine, MachineRight::Halt));
-    system_halt(call.status);
+    end_run(call.status);
+    return Status::NotSupported;
 }
 
 }  // namespace bulkhead::kernel

@@ -14,6 +14,7 @@
 #include "runtime/thread.hpp"
 #include "runtime/time.hpp"
 #include "servers/init/backtrace.hpp"
+#include "servers/init/halt.hpp"
 #include "servers/init/say.hpp"
 
 namespace bulkhead::init {
@@ -221,15 +222,14 @@ void handle_own_exception(uint64_t /*badge*/, runtime::Request& request) {
     static_cast<void>(runtime::invoke(abi::SetLogOutput{abi::WellKnownSlot::Machine, true, 0, 0}));
     log_own_fault(report);
     say("the root task has died: halting the machine");
-    static_cast<void>(runtime::invoke(abi::Halt{abi::WellKnownSlot::Machine, 1}));
-    request.reply(static_cast<uint32_t>(abi::ExceptionReply::Hold));
+    halt_machine(1);
 }
 
 }  // namespace
 
 abi::Result<void> start_guardian() {
-    const auto service = TRY(
-        runtime::Service::create({.name = "guardian", .entry = runtime::message_handler<handle_own_exception>}));
+    const auto service =
+        TRY(runtime::Service::create({.name = "guardian", .entry = runtime::message_handler<handle_own_exception>}));
     runtime::set_exception_portals(service.first_portal());
     return {};
 }

@@ -3,6 +3,7 @@
 #include "runtime/program.hpp"
 #include "runtime/thread.hpp"
 #include "servers/init/boot_time.hpp"
+#include "servers/init/halt.hpp"
 #include "servers/init/say.hpp"
 #include "servers/init/supervisor.hpp"
 
@@ -25,8 +26,6 @@ namespace {
 /// The highest priority of all: init must be able to stop whoever runs wild.
 constexpr uint8_t main_priority = abi::priorities - 1;
 
-[[noreturn]] void give_up() { runtime::exit(1); }
-
 /// Init's main thread.
 void run_system(void* /*argument*/) {
     const abi::RootInformation& root = *runtime::environment().root;
@@ -35,19 +34,19 @@ void run_system(void* /*argument*/) {
     const Module image = modules.find("manifest");
     if (!image) {
         say("there is no boot module 'manifest': nothing to start");
-        give_up();
+        halt_machine(1);
     }
     static auto manifest = protocol::ManifestReader::create(image.content);
     if (!manifest.ok()) {
         say("the boot module 'manifest' cannot be used: {}", protocol::name(manifest.error()));
-        give_up();
+        halt_machine(1);
     }
     const auto wake = runtime::Notification::create();
     const auto portals =
         wake.ok() ? start_handlers(manifest.value(), wake.value()) : abi::Result<HandlerPortals>{wake.error()};
     if (!portals.ok()) {
         say("cannot make init's own portals: {}", portals.error());
-        give_up();
+        halt_machine(1);
     }
     static Resources resources{root, manifest.value(), modules, memory_pool, portals.value(), read_boot_time_ns()};
     auto* supervisor = new (supervisor_place) Supervisor{resources, wake.value()};
@@ -74,7 +73,7 @@ int bulkhead::root_main(const abi::RootInformation& root) {
     const auto started = start_main_thread();
     if (!started.ok()) {
         say("cannot make init's main thread: {}", started.error());
-        return 1;
+        halt_machine(1);
     }
     runtime::stop_this_thread();
 }

@@ -6,6 +6,7 @@
 #include "runtime/program.hpp"
 #include "runtime/time.hpp"
 #include "servers/init/backtrace.hpp"
+#include "servers/init/halt.hpp"
 #include "servers/init/say.hpp"
 
 namespace bulkhead::init {
@@ -402,8 +403,7 @@ void Supervisor::halt(uint8_t status) {
             static_cast<void>(wake_.wait(~uint64_t{0}, deadline));
         component->box().stopped.store(true);  // in time or not
     }
-    static_cast<void>(runtime::invoke(abi::Halt{abi::WellKnownSlot::Machine, status}));
-    for (;;) runtime::sleep_for(runtime::ns_per_second);
+    halt_machine(status);
 }
 
 }  // namespace bulkhead::init

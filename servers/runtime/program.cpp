@@ -133,6 +133,7 @@ void exit(int status) {
     const Environment& environment = the_environment;
     if (environment.root != nullptr) {
         static_cast<void>(invoke(abi::Halt{environment.machine, static_cast<uint8_t>(status)}));
+        stop_this_thread();  // where there is no emulator that ends the run
     } else if (environment.supervisor_portals != abi::null_selector) {
         static_cast<void>(call(environment.supervisor_portals + this_cpu(),
                                protocol::control_label(protocol::ControlOperation::Exit),

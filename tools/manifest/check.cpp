@@ -15,7 +15,7 @@ using protocol::ManifestLimit;
 constexpr std::uint64_t kernel_reserve_bytes = 32 << 20;    ///< kernel, its memory, boot modules of programs
 constexpr std::uint64_t program_reserve_bytes = 512 << 10;  ///< image, stack, startup page of one program
 constexpr std::uint64_t monitor_quota_bytes = 8 << 20;
-/// The kernel's pool is this part of the machine's RAM (kernel/platform/memory_plan.hpp); init itself and the kernel's
+/// The kernel's pool is this part of the machine's RAM (kernel/platform/memory_plan.cpp); init itself and the kernel's
 /// own tables need some of it.
 constexpr std::uint64_t pool_share_of_ram = 16;
 constexpr std::uint64_t init_quota_bytes = 4 << 20;

@@ -14,9 +14,8 @@ struct CpuidLeaf {
     static constexpr uint32_t vendor = 0;
     static constexpr uint32_t xsave = 0xd;
     static constexpr uint32_t tsc = 0x15;                      // EAX: denominator, EBX: numerator, ECX: crystal in Hz
-    static constexpr uint32_t hypervisor = 0x40000000;         // EAX: highest leaf
     static constexpr uint32_t hypervisor_timing = 0x40000010;  // EAX: TSC in kHz
-    static constexpr uint32_t extended = 0x80000000;           // EAX: highest leaf
+    static constexpr uint32_t range_mask = 0xc0000000;         // the first leaf of each range names the last, in EAX
     static constexpr uint32_t address_sizes = 0x80000008;      // EAX: PhysicalAddressBits
 };
 

@@ -30,11 +30,6 @@ constexpr FeatureBit feature_bits[] = {
 };
 // clang-format on
 
-/// A leaf, or zeroes if the CPU does not have it. The first leaf of each range names the last.
-x86::CpuidResult leaf_or_nothing(uint32_t leaf) {
-    return cpuid(leaf & x86::CpuidLeaf::extended).eax >= leaf ? cpuid(leaf) : x86::CpuidResult{};
-}
-
 abi::ProcessorVendor detect_vendor() {
     const auto r = cpuid(x86::CpuidLeaf::vendor);
     if (x86::CpuidVendor::is_intel(r)) return abi::ProcessorVendor::Intel;
@@ -47,11 +42,15 @@ extern "C" uint8_t *const user_access_patches_start[], *const user_access_patche
 
 const CpuFeatures& cpu_features() { return features; }
 
+x86::CpuidResult cpuid_or_nothing(uint32_t leaf) {
+    return cpuid(leaf & x86::CpuidLeaf::range_mask).eax >= leaf ? cpuid(leaf) : x86::CpuidResult{};
+}
+
 void detect_cpu_features() {
     features.vendor = detect_vendor();
     for (const FeatureBit& row : feature_bits)
-        features.*row.feature = (leaf_or_nothing(row.leaf).*row.word >> row.bit & 1) != 0;
-    const uint8_t bits = x86::PhysicalAddressBits::read(leaf_or_nothing(x86::CpuidLeaf::address_sizes).eax);
+        features.*row.feature = (cpuid_or_nothing(row.leaf).*row.word >> row.bit & 1) != 0;
+    const uint8_t bits = x86::PhysicalAddressBits::read(cpuid_or_nothing(x86::CpuidLeaf::address_sizes).eax);
     if (bits >= 32 && bits <= 52) features.physical_address_bits = bits;
     if (!features.local_apic) refuse_machine("this CPU has no usable local APIC");
     if (!features.fxsave) refuse_machine("this CPU has no FXSAVE");

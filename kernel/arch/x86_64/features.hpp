@@ -3,6 +3,7 @@
 #pragma once
 
 #include "abi/layout.hpp"
+#include "hw/x86/cpuid.hpp"
 
 namespace bulkhead::kernel {
 
@@ -17,6 +18,8 @@ struct CpuFeatures {
 };
 
 const CpuFeatures& cpu_features();
+/// A leaf, or zeroes if the CPU does not have it.
+x86::CpuidResult cpuid_or_nothing(uint32_t leaf);
 
 /// Asks the CPU and refuses one that lacks what the kernel cannot do without.
 void detect_cpu_features();

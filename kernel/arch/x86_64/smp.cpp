@@ -38,11 +38,11 @@ static bool wait_for_cpu(unsigned id, uint64_t microseconds) {
 
 static bool start(const Cpu& cpu) {
     cpu_start = {kernel_root(), cpu.kernel_stack_top, cpu_main};
-    LocalApic::send_init(cpu.apic_id);
+    LocalApic::send(cpu.apic_id, x86::ApicDelivery::Init, 0);
     delay_microseconds(init_delay_us);
-    LocalApic::send_startup(cpu.apic_id, start_page);
+    LocalApic::send(cpu.apic_id, x86::ApicDelivery::Startup, AP_TRAMPOLINE >> page_shift);
     if (wait_for_cpu(cpu.id, startup_delay_us)) return true;
-    LocalApic::send_startup(cpu.apic_id, start_page);
+    LocalApic::send(cpu.apic_id, x86::ApicDelivery::Startup, AP_TRAMPOLINE >> page_shift);
     return wait_for_cpu(cpu.id, online_timeout_us);
 }
 

@@ -57,7 +57,7 @@ def value(type_name, *words):
 print("range", value("bulkhead::Range", 0x1000, 0x2000))
 print("empty", value("bulkhead::Range", 0x1000, 0))
 print("address", value("bulkhead::Address<bulkhead::PhysicalSpace>", 0xfee00000))
-vector = gdb.lookup_type("bulkhead::StaticVector<bulkhead::Range, 32>")
+vector = gdb.lookup_type("bulkhead::StaticVector<bulkhead::Range, 128>")
 content = bytearray(vector.sizeof)
 content[0:16] = struct.pack("<QQ", 0x4000, 0x1000)
 content[-8:] = struct.pack("<Q", 1)
@@ -69,7 +69,7 @@ print("types", names[1:-1] == __main__.OBJECT_TYPES[1:], names[0])
     expect_line(output, "range [0x1000, 0x3000) 0x2000 bytes");
     expect_line(output, "empty empty at 0x1000");
     expect_line(output, "address Physical:0xfee00000");
-    expect_line(output, "vector StaticVector of 1, room for 32 = {[0x4000, 0x5000) 0x1000 bytes}");
+    expect_line(output, "vector StaticVector of 1, room for 128 = {[0x4000, 0x5000) 0x1000 bytes}");
     expect_line(output, "word Portal, object 33 generation 9, rights 0x7");
     expect_line(output, "types True None");
 }

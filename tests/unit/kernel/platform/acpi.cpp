@@ -42,14 +42,14 @@ void finish_table(uint64_t at, const char* signature, uint32_t size) {
 }
 
 constexpr uint64_t root_at = 0xe'0010, rsdt_at = 0x1000, xsdt_at = 0x2000, madt_at = 0x3000, fadt_at = 0x4000,
-                   dsdt_at = 0x5000, mcfg_at = 0x6000;
+                   mcfg_at = 0x6000;
 
 class AcpiTest : public testing::Test {
   protected:
     AcpiTest() {
         memory.assign(1u << 20, std::byte{0});
         build_madt();
-        build_fadt(sizeof(acpi::Fadt));
+        build_fadt();
         build_mcfg();
         build_roots(0);
     }
@@ -92,16 +92,11 @@ class AcpiTest : public testing::Test {
                                         .flags = 0xf});
         finish_table(madt_at, "APIC", static_cast<uint32_t>(at - madt_at));
     }
-    void build_fadt(uint32_t size) {
+    void build_fadt() {
         acpi::Fadt fadt{};
-        fadt.dsdt = dsdt_at;
         fadt.pm_timer = 0xb008;
-        fadt.pm1a_control = 0xb004;
         put(fadt_at, fadt);
-        finish_table(fadt_at, "FACP", size);
-        constexpr uint8_t aml[] = {0x08, '_', 'S', '5', '_', 0x12, 0x06, 0x04, 0x0a, 0x05, 0x01, 0x00, 0x00};
-        std::memcpy(memory.data() + dsdt_at + sizeof(acpi::TableHeader), aml, sizeof(aml));
-        finish_table(dsdt_at, "DSDT", sizeof(acpi::TableHeader) + sizeof(aml));
+        finish_table(fadt_at, "FACP", sizeof(fadt));
     }
     void build_mcfg() {
         finish_table(mcfg_at, "MCFG", sizeof(acpi::TableHeader) + 24);  // not for the kernel
@@ -125,7 +120,7 @@ class AcpiTest : public testing::Test {
     }
     AcpiInformation parse() {
         AcpiInformation result;
-        parse_acpi(view(find_acpi_root_pointer(view), sizeof(acpi::RootPointer)), view, result);
+        parse_acpi(view(PhysicalAddress{root_at}, sizeof(acpi::RootPointer)), view, result);
         return result;
     }
 };
@@ -142,7 +137,7 @@ TEST_F(AcpiTest, FindsProcessorsOnceAndOnlyEnabledOnes) {
 TEST_F(AcpiTest, FindsInterruptControllersAndOverrides) {
     const auto result = parse();
     ASSERT_EQ(result.io_apics.size(), 1u);
-    EXPECT_EQ(result.io_apics[0].address.value(), 0xfec0'0000u);
+    EXPECT_EQ(result.io_apics[0].address, 0xfec0'0000u);
     ASSERT_EQ(result.overrides.size(), 2u);
     EXPECT_EQ(result.overrides[0].global_interrupt, 2u);
     EXPECT_FALSE(result.overrides[0].level);
@@ -150,12 +145,10 @@ TEST_F(AcpiTest, FindsInterruptControllersAndOverrides) {
     EXPECT_TRUE(result.overrides[1].active_low);
 }
 
-TEST_F(AcpiTest, FindsTimerAndPowerOff) {
+TEST_F(AcpiTest, FindsTheTimer) {
     const auto result = parse();
     EXPECT_EQ(result.pm_timer_port, 0xb008);
-    EXPECT_EQ(result.power_off.control_a, 0xb004);
-    EXPECT_EQ(result.power_off.type_a, 5);
-    EXPECT_EQ(result.power_off.type_b, 1);
+    EXPECT_FALSE(result.pm_timer_32_bits);
 }
 
 TEST_F(AcpiTest, PrefersTheXsdt) {
@@ -179,7 +172,6 @@ TEST_F(AcpiTest, WrongChecksumsAreSkipped) {
     EXPECT_EQ(result.apic_ids.size(), 0u);
     EXPECT_EQ(result.pm_timer_port, 0xb008);
     memory[root_at + 9] ^= std::byte{1};
-    EXPECT_EQ(find_acpi_root_pointer(view).value(), 0u);
     EXPECT_EQ(parse().root_table.value(), 0u);
 }
 
@@ -212,7 +204,7 @@ TEST_F(AcpiTest, NoiseIsHarmless) {
     for (unsigned round = 0; round < 3000; ++round) {
         memory = good;
         for (unsigned i = 0; i < 6; ++i) memory[rsdt_at + random() % 0x6000] = static_cast<std::byte>(random());
-        for (const uint64_t at : {rsdt_at, madt_at, fadt_at, dsdt_at, mcfg_at}) {
+        for (const uint64_t at : {rsdt_at, madt_at, fadt_at, mcfg_at}) {
             const auto size =
                 std::min<uint32_t>(reinterpret_cast<acpi::TableHeader*>(memory.data() + at)->length, 0x1000);
             if (size >= sizeof(acpi::TableHeader)) fix_checksum(at, size, table_checksum);

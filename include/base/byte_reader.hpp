@@ -3,11 +3,12 @@
 // matter, nothing is read twice.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <span>
-#include <string_view>
+#include <type_traits>
 
-namespace bulkhead::kernel {
+namespace bulkhead {
 
 using Bytes = std::span<const std::byte>;
 
@@ -20,15 +21,4 @@ requires std::is_trivially_copyable_v<T> std::optional<T> read_at(Bytes bytes, s
     return value;
 }
 
-/// The bytes from `offset` on, none if that is behind the end.
-inline Bytes tail(Bytes bytes, std::size_t offset) { return offset < bytes.size() ? bytes.subspan(offset) : Bytes{}; }
-
-/// The text at the start of `bytes`, up to a NUL or the end.
-inline std::string_view text_in(Bytes bytes) {
-    const auto* characters = reinterpret_cast<const char*>(bytes.data());
-    std::size_t length = 0;
-    while (length < bytes.size() && characters[length] != '\0') ++length;
-    return {characters, length};
-}
-
-}  // namespace bulkhead::kernel
+}  // namespace bulkhead
