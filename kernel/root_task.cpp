@@ -121,12 +121,12 @@ static void start_scheduling(Cpu& cpu) {
     release_other_cpus();  // now that all that they share is there
     start_scheduling(Cpu::current());
     context->start();
-    Scheduler::current().run();
+    Scheduler::current().leave_kernel();
 }
 
 [[noreturn]] void cpu_idle_forever(Cpu& cpu) {
     start_scheduling(cpu);
-    Scheduler::current().run();
+    Scheduler::current().leave_kernel();
 }
 
 }  // namespace bulkhead::kernel

@@ -83,11 +83,10 @@ void Thread::woken() {
 }
 
 void Thread::wait(Notification& notification, uint64_t mask, uint64_t deadline) {
-    Scheduler& scheduler = Scheduler::current();
     auto leave_with = [&](abi::Status status, uint64_t bits) {
         frame().rax = static_cast<uint8_t>(status);
         frame().rsi = bits;
-        scheduler.leave_kernel();
+        Scheduler::current().leave_kernel();
     };
     for (;;) {
         if (uint64_t bits = notification.take(mask); bits != 0) leave_with(abi::Status::Ok, bits);
@@ -98,10 +97,8 @@ void Thread::wait(Notification& notification, uint64_t mask, uint64_t deadline) 
         notification.detach();  // a signal came before the waiter was there to be seen
     }
     waiting_for_ = &notification;
-    set_state(State::Waiting);
-    scheduler.block_running(*this);
     if (deadline != abi::no_deadline) arm_deadline(deadline);
-    scheduler.leave_kernel();
+    block(State::Waiting);
 }
 
 void Thread::end_wait(abi::Status status, uint64_t bits) {
@@ -110,10 +107,6 @@ void Thread::end_wait(abi::Status status, uint64_t bits) {
     frame().rax = static_cast<uint8_t>(status);
     frame().rsi = bits;
     make_ready();
-}
-
-void Thread::abort_wait() {
-    if (state() == State::Waiting) end_wait(abi::Status::Aborted, 0);
 }
 
 void Thread::arm_deadline(uint64_t time) {
@@ -129,19 +122,8 @@ void Thread::disarm_deadline() {
 
 void Thread::deadline_passed(Deadline& deadline) {
     Thread& self = deadline.owner<Thread>();
-    switch (self.state()) {
-        case State::Waiting:
-            self.end_wait(abi::Status::TimedOut, 0);
-            break;
-        case State::InCall:
-        case State::Helping:
-            self.leave_call();
-            self.set_state(State::Ready);
-            self.finish_call(abi::Status::TimedOut, {});
-            break;
-        default:
-            break;
-    }
+    if (self.state() == State::Waiting) return self.end_wait(abi::Status::TimedOut, 0);
+    self.abort_call(abi::Status::TimedOut);
 }
 
 void Thread::retire() {

@@ -67,8 +67,6 @@ class Thread final : public ExecutionContext {
     uint64_t wait_mask() const { return wait_mask_.load(std::memory_order_relaxed); }
     /// The notification it waits for was signalled, or the wait failed. On its CPU.
     void end_wait(abi::Status status, uint64_t bits);
-    /// The notification it waits for died.
-    void abort_wait();
 
     /// Whether the call it makes reports an exception.
     bool in_exception() const { return (slow_flags_ & SlowFlag::Exception) != 0; }

@@ -86,8 +86,8 @@ void Vcpu::bind(uint64_t portal_word, const Portal& portal) {
     vcpu_backend().set_host_space(*this, hardware_.host_space);
     if (phase_ != Phase::InExit) return;
     // The exit at hand goes to the new portal: whoever works on it replies to nobody.
-    if (state() == State::InCall) leave_call();
-    if (state() == State::Waiting || state() == State::InCall) make_ready();
+    leave_call();
+    make_ready();
 }
 
 abi::Result<void> Vcpu::pull(uint32_t groups) {
@@ -139,19 +139,12 @@ void Vcpu::resume() {
     }
     if (phase_ != Phase::Running) {
         activity_.exchange(Activity::Parked);
-        if (!parking_is_over()) leave_to_scheduler();
+        if (!parking_is_over()) block(State::Waiting);
         events_.fetch_or(Event::Interrupt);  // judged anew on the way into the guest
         set_phase(Phase::Running);
     }
     follow_spaces();
     enter_guest();
-}
-
-void Vcpu::leave_to_scheduler() {
-    Scheduler& scheduler = Scheduler::current();
-    set_state(State::Waiting);
-    scheduler.block_running(*this);
-    scheduler.leave_kernel();
 }
 
 /// What may have changed while other code ran on this CPU: translations of the guest, the monitor's existence. Both

@@ -114,7 +114,6 @@ class Vcpu final : public ExecutionContext {
     void prepare_exit(abi::ExitReason reason);
     [[noreturn]] void send_exit();
     [[noreturn]] void enter_guest();
-    [[noreturn]] void leave_to_scheduler();
     [[noreturn]] void skip_and_go_on(abi::ExitReason reason);
     [[noreturn, gnu::noinline]] void skip_and_ring(Doorbell& doorbell);
     void take_events();

@@ -93,12 +93,7 @@ void Ipc::deliver(ExecutionContext& caller, const Portal& portal, const abi::Reg
 
 void Ipc::call_from_vcpu(Vcpu& vcpu, uint64_t portal_word, const abi::Registers& message) {
     auto portal = portal_from(portal_word, vcpu.cpu());
-    if (!portal.ok()) {
-        Scheduler& scheduler = Scheduler::current();
-        vcpu.set_state(State::Waiting);
-        scheduler.block_running(vcpu);
-        scheduler.leave_kernel();
-    }
+    if (!portal.ok()) vcpu.block(State::Waiting);
     Thread& handler = portal.value()->handler();
     if (handler.state() != State::Idle) help(vcpu, handler);
     deliver(vcpu, *portal.value(), message);
@@ -169,7 +164,6 @@ void Ipc::reply(Thread& handler) {
         message[Register::Rax] = tag;
         caller->set_state(State::Ready);
         caller->finish_call(status, message);
-        caller->callee_ = nullptr;
     }
     handler.caller_ = nullptr;
     handler.donated_ = nullptr;
@@ -202,7 +196,7 @@ ExecutionContext* Ipc::end_of_chain(const ExecutionContext& caller, Thread& busy
     for (unsigned length = 0; length < maximum_chain; ++length) {
         if (member == &caller) return nullptr;
         if (member->state() == State::InCall) {
-            member = member->callee();
+            member = member->callee_;
         } else if (member->state() == State::Helping) {
             const Portal* wanted = wanted_portal(*member);
             if (wanted == nullptr || wanted->handler().state() == State::Idle) return member;
@@ -219,12 +213,9 @@ void Ipc::help(ExecutionContext& caller, Thread& busy) {
     if (end == nullptr) fail(caller, Status::Cycle);
     Scheduler& scheduler = Scheduler::current();
     caller.set_state(State::Helping);
-    if (end->can_run()) {
-        scheduler.set_running(*end);
-        scheduler.leave_kernel();
-    }
-    // It waits for something else: so does this scheduling context, and then calls again.
     if (caller.donated_ != nullptr) caller.donated_->active_ = &caller;
+    if (end->can_run()) scheduler.switch_to(*end);
+    // It waits for something else: so does this scheduling context, and then calls again.
     if (SchedulingContext* waiting = scheduler.running_on(); waiting != nullptr) end->park(*waiting);
     scheduler.abandon_running();
     scheduler.leave_kernel();
@@ -237,10 +228,7 @@ void Ipc::exception(Thread& thread, uint32_t label) {
         const RegisterFrame& frame = thread.frame();
         log("thread stopped by exception {} (error {x}) at {x}, address {x}: no exception portal", label, frame.error_code,
             frame.rip, thread.fault_address());
-        Scheduler& scheduler = Scheduler::current();
-        thread.set_state(State::Stopped);
-        scheduler.block_running(thread);
-        scheduler.leave_kernel();
+        thread.block(State::Stopped);
     }
     thread.frame().vector = label;
     Thread& handler = portal.value()->handler();
