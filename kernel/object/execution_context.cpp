@@ -70,7 +70,7 @@ void ExecutionContext::leave_chains() {
     if (caller_ != nullptr) caller_->abort_call(abi::Status::Aborted);
     if (own_ != nullptr) own_->unbind();
     donated_ = nullptr;
-    if (Scheduler::current().running() == this) Scheduler::current().abandon_running();
+    if (Scheduler::current().running() == this) Scheduler::current().preempt();
 }
 
 }  // namespace bulkhead::kernel

@@ -15,7 +15,6 @@
 #include "abi/register.hpp"
 #include "base/address.hpp"
 #include "kernel/arch/x86_64/register_frame.hpp"
-#include "kernel/object/object.hpp"
 #include "kernel/object/scheduling_context.hpp"
 
 namespace bulkhead::kernel {

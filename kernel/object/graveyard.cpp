@@ -41,6 +41,7 @@ class Graveyard {
 
     static void discard(Object& object) {
         unlink(object);
+        retire(object);
         free(object);
     }
 

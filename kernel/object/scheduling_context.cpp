@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/object/scheduling_context.hpp"
 
-#include "kernel/arch/x86_64/instructions.hpp"
-#include "kernel/object/domain.hpp"
-#include "kernel/object/thread.hpp"
+#include "kernel/object/execution_context.hpp"
 #include "kernel/schedule/scheduler.hpp"
 
 namespace bulkhead::kernel {
@@ -73,8 +71,7 @@ void SchedulingContext::unpark() {
 
 void SchedulingContext::unbind() {
     rest();
-    Scheduler& scheduler = Scheduler::current();
-    if (scheduler.running_on() == this) scheduler.abandon_scheduling_context();
+    if (Scheduler::current().running_on() == this) Scheduler::current().preempt();
     state_ = State::Unbound;
     root_ = nullptr;
     active_ = nullptr;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/schedule/cross_cpu.hpp"
 
-#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/platform/local_apic.hpp"
 #include "kernel/schedule/scheduler.hpp"

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/schedule/scheduler.hpp"
 
-#include <new>
-
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/memory/kernel_pages.hpp"
 #include "kernel/object/vcpu.hpp"
@@ -34,7 +32,7 @@ void Scheduler::enqueue(SchedulingContext& context) {
     if (running_on == nullptr || running_on->priority_ < priority) {
         preempt_ = true;
     } else if (running_on->priority_ == priority && running_on->started_ + running_on->slice_left_ < slice_end_) {
-        limit_turn(*running_on);
+        limit_turn();
     }
 }
 
@@ -52,16 +50,6 @@ void Scheduler::leave_kernel() {
 void Scheduler::switch_to(ExecutionContext& next) {
     cpu_.running = &next;
     leave_kernel();
-}
-
-void Scheduler::abandon_running() {
-    cpu_.running = nullptr;
-    preempt_ = true;
-}
-
-void Scheduler::abandon_scheduling_context() {
-    cpu_.running_on = nullptr;
-    preempt_ = true;
 }
 
 /// Stores what runs, so that something else can be chosen: its scheduling context is charged, and queued unless it waits.
@@ -124,7 +112,7 @@ void Scheduler::choose_slowly(uint64_t now) {
         // Here a timer that is left over is taken back: a guest shall not exit for it.
         timers_.cancel(slice_);
         slice_end_ = abi::no_deadline;
-        limit_turn(context);
+        limit_turn();
         next.resume();
     }
 }
@@ -138,15 +126,16 @@ void Scheduler::begin_turn(SchedulingContext& context, uint64_t now) {
 }
 
 /// How long the running scheduling context may go on: its budget, and a slice if it has equals.
-uint64_t Scheduler::end_of_turn(const SchedulingContext& context) {
+uint64_t Scheduler::end_of_turn() {
+    const SchedulingContext& context = *cpu_.running_on;
     uint64_t left = context.budget_ == 0 ? abi::no_deadline : context.remaining_;
     if (ready_.ring_of(context).first() != nullptr && context.slice_left_ < left) left = context.slice_left_;
     return left < abi::no_deadline / 2 ? context.started_ + left : abi::no_deadline;
 }
 
 /// A timer that strikes before the end stays, because most turns end before any does: `turn_over` looks again.
-void Scheduler::limit_turn(const SchedulingContext& context) {
-    const uint64_t end = end_of_turn(context);
+void Scheduler::limit_turn() {
+    const uint64_t end = end_of_turn();
     if (end >= slice_end_) return;
     slice_end_ = end;
     timers_.arm(slice_, end);
@@ -155,10 +144,9 @@ void Scheduler::limit_turn(const SchedulingContext& context) {
 void Scheduler::turn_over(Deadline& deadline) {
     Scheduler& scheduler = deadline.owner<Scheduler>();
     scheduler.slice_end_ = abi::no_deadline;
-    const SchedulingContext* context = scheduler.running_on();
-    if (context == nullptr) return;
-    if (scheduler.end_of_turn(*context) <= read_tsc()) return scheduler.yield();
-    scheduler.limit_turn(*context);
+    if (scheduler.running_on() == nullptr) return;
+    if (scheduler.end_of_turn() <= read_tsc()) return scheduler.yield();
+    scheduler.limit_turn();
 }
 
 void Scheduler::wake_from_anywhere(ExecutionContext& context) {

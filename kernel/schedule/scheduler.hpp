@@ -70,7 +70,7 @@ class Scheduler {
     void dequeue(SchedulingContext& context) { ready_.ring_of(context).remove(context); }
     /// Puts the running one behind its equals at the next opportunity.
     void yield() { slice_over_ = preempt_ = true; }
-    /// Makes the next `leave_kernel` choose anew.
+    /// Makes the next `leave_kernel` choose anew: what runs may have died.
     void preempt() { preempt_ = true; }
     /// Whether it will.
     bool preemption_due() const { return preempt_; }
@@ -79,15 +79,11 @@ class Scheduler {
     [[noreturn]] void leave_kernel();
     /// Makes `next` the running context on the running scheduling context, and leaves the kernel.
     [[noreturn]] void switch_to(ExecutionContext& next);
-    /// Forgets the running context, which died; its scheduling context goes on with what is active on it.
-    void abandon_running();
-    /// Forgets the running scheduling context, which died.
-    void abandon_scheduling_context();
 
     /// Runs the most urgent one; nothing runs any more. For the hand-laid path of Wait.
     [[noreturn]] void choose(uint64_t now);
-    /// Sets the timer if this, the running one, shall not go on for ever.
-    void limit_turn(const SchedulingContext& context);
+    /// Sets the timer if the running one shall not go on for ever.
+    void limit_turn();
 
     /// How long a scheduling context runs before its equals do.
     static uint64_t slice_ticks();
@@ -101,7 +97,7 @@ class Scheduler {
     void settle(uint64_t now);
     [[noreturn]] [[gnu::noinline]] void choose_slowly(uint64_t now);
     void begin_turn(SchedulingContext& context, uint64_t now);
-    uint64_t end_of_turn(const SchedulingContext& context);
+    uint64_t end_of_turn();
     static void turn_over(Deadline& deadline);
 
     static constexpr uint64_t slice_hz = 100;

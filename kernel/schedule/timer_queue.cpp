@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/schedule/timer_queue.hpp"
 
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/platform/timer.hpp"
 
 namespace bulkhead::kernel {

@@ -91,12 +91,12 @@ void Ipc::deliver(ExecutionContext& caller, const Portal& portal, const abi::Reg
     Scheduler::current().switch_to(handler);
 }
 
-void Ipc::call_from_vcpu(Vcpu& vcpu, uint64_t portal_word, const abi::Registers& message) {
-    auto portal = portal_from(portal_word, vcpu.cpu());
+void Ipc::call_from_vcpu(Vcpu& vcpu) {
+    auto portal = portal_from(vcpu.portal_word_, vcpu.cpu());
     if (!portal.ok()) vcpu.block(State::Waiting);
     Thread& handler = portal.value()->handler();
     if (handler.state() != State::Idle) help(vcpu, handler);
-    deliver(vcpu, *portal.value(), message);
+    deliver(vcpu, *portal.value(), vcpu.exit_);
 }
 
 /// The hand-laid path of a reply to a vCPU has made the handler idle and the vCPU running.
@@ -172,7 +172,7 @@ void Ipc::reply(Thread& handler) {
     // Whoever was parked on this handler while it waited helps no more and calls now; none is left when it runs.
     if (caller != nullptr && lent == scheduler.running_on()) scheduler.switch_to(*caller);
     if (caller != nullptr && lent != nullptr) lent->active_ = caller;
-    scheduler.abandon_running();
+    scheduler.preempt();
     scheduler.leave_kernel();
 }
 
@@ -180,7 +180,7 @@ void Ipc::reply(Thread& handler) {
 Portal* Ipc::wanted_portal(const ExecutionContext& caller) {
     uint64_t word = 0;
     if (caller.is_vcpu()) {
-        word = static_cast<const Vcpu&>(caller).portal_word();
+        word = static_cast<const Vcpu&>(caller).portal_word_;
     } else {
         const auto& thread = static_cast<const Thread&>(caller);
         word = thread.in_exception() ? thread.exception_portal_
@@ -217,7 +217,7 @@ void Ipc::help(ExecutionContext& caller, Thread& busy) {
     if (end->can_run()) scheduler.switch_to(*end);
     // It waits for something else: so does this scheduling context, and then calls again.
     if (SchedulingContext* waiting = scheduler.running_on(); waiting != nullptr) end->park(*waiting);
-    scheduler.abandon_running();
+    scheduler.preempt();
     scheduler.leave_kernel();
 }
 
@@ -227,7 +227,7 @@ void Ipc::exception(Thread& thread, uint32_t label) {
     if (!portal.ok()) {
         const RegisterFrame& frame = thread.frame();
         log("thread stopped by exception {} (error {x}) at {x}, address {x}: no exception portal", label, frame.error_code,
-            frame.rip, thread.fault_address());
+            frame.rip, thread.fault_address_);
         thread.block(State::Stopped);
     }
     thread.frame().vector = label;
@@ -240,7 +240,7 @@ void Ipc::exception(Thread& thread, uint32_t label) {
                              MessageTag::BufferWords::make(sizeof(RegisterFrame) / sizeof(uint64_t));
     message[Register::Rsi] = thread.frame().error_code;
     message[Register::R8] = thread.frame().rip;
-    message[Register::R9] = thread.fault_address();
+    message[Register::R9] = thread.fault_address_;
     message[Register::R10] = thread.frame().rsp;
     message[Register::Rbx] = thread.frame().rflags;
     deliver(thread, *portal.value(), message);
