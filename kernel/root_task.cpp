@@ -180,27 +180,28 @@ void start_scheduling(Cpu& cpu) {
     const auto* image = direct_map<std::byte>(PhysicalAddress{init->physical.start()});
     const uint64_t entry = load_program(root, {image, init->physical.size()});
     (void)map_root_pages(root, stack_range, {.write = true}).unwrap(why_boot);
-    Thread* thread = Thread::create(root, {.cpu = 0,
-                                           .entry = entry,
-                                           .stack = abi::root_stack_top,
-                                           .message_buffer = abi::root_message_buffer_address,
-                                           .argument = abi::root_information_address,
-                                           .exception_portal = 0,
-                                           .handler = false,
-                                           .uses_fpu = false})
-                         .unwrap(why_boot);
+    const abi::CreateThread wanted{.owner = abi::null_selector,
+                                   .slot = abi::null_selector,
+                                   .cpu = 0,
+                                   .entry = entry,
+                                   .stack = abi::root_stack_top,
+                                   .message_buffer = abi::root_message_buffer_address,
+                                   .argument = abi::root_information_address,
+                                   .exception_portal = abi::null_selector,
+                                   .flags = 0};
+    Thread* thread = Thread::create(root, wanted, 0).unwrap(why_boot);
     const SchedulingContext::Parameters parameters{.priority = abi::priorities / 2, .budget = 0, .period = 0};
     SchedulingContext* context = root.make<SchedulingContext>(*thread, parameters).unwrap(why_boot);
     information->quota_pages = root.heap().free_pages();
     release_other_cpus();  // now that all that they share is there
     start_scheduling(Cpu::current());
     context->start();
-    Scheduler::current().run();
+    Scheduler::current().leave_kernel();
 }
 
 [[noreturn]] void cpu_idle_forever(Cpu& cpu) {
     start_scheduling(cpu);
-    Scheduler::current().run();
+    Scheduler::current().leave_kernel();
 }
 
 }  // namespace bulkhead::kernel

@@ -10,7 +10,8 @@ namespace bulkhead::kernel {
 
 using abi::Status;
 
-constexpr uint64_t guest_address_limit = uint64_t{1} << 46;
+constexpr Range guest_addresses = Range::between(0, uint64_t{1} << 46);
+constexpr Range user_addresses = Range::between(abi::user_address_minimum, abi::user_address_limit);
 
 /// Table pages on the domain's account.
 struct AddressSpace::Tables : DirectMapMemory {
@@ -52,24 +53,22 @@ abi::Result<void> AddressSpace::create(Format format) {
 }
 
 void AddressSpace::destroy() {
-    if (root_.value() != 0) heap_.free_pages(direct_map(root_), 0);
+    heap_.free_pages(direct_map(root_), 0);
     root_ = {};
 }
 
-/// The first mapping that ends behind the start of `range`; null if there is none.
-Mapping* AddressSpace::position_for(const Range& range) const {
+/// The first mapping that ends behind `start`; null if there is none.
+Mapping* AddressSpace::position_for(uint64_t start) const {
     Mapping* position = mappings_.front();
-    while (position != nullptr && position->range_.end() <= range.start()) position = mappings_.next(*position);
+    while (position != nullptr && position->range_.end() <= start) position = mappings_.next(*position);
     return position;
 }
 
 abi::Result<void> AddressSpace::check(const Range& range) const {
-    const uint64_t minimum = is_guest() ? 0 : abi::user_address_minimum;
-    const uint64_t limit = is_guest() ? guest_address_limit : abi::user_address_limit;
-    const bool inside = range.start() >= minimum && range.end() <= limit;
-    if (!inside || range.empty() || !is_aligned(range.start() | range.size(), page_size_bytes))
+    const Range& allowed = is_guest() ? guest_addresses : user_addresses;
+    if (!allowed.contains(range) || range.empty() || !is_aligned(range.start() | range.size(), page_size_bytes))
         return Status::BadArgument;
-    const Mapping* position = position_for(range);
+    const Mapping* position = position_for(range.start());
     if (position != nullptr && position->range_.overlaps(range)) return Status::Overlap;
     return {};
 }
@@ -77,7 +76,7 @@ abi::Result<void> AddressSpace::check(const Range& range) const {
 /// Enters a mapping, still empty, into the list.
 void AddressSpace::insert(Mapping& mapping) {
     mapping.space_ = this;
-    mappings_.insert_before(position_for(mapping.range_), mapping);
+    mappings_.insert_before(position_for(mapping.range_.start()), mapping);
 }
 
 /// Lets a mapping that starts at `physical` grow towards `end` by a bounded part; false if there is no table for more.
@@ -106,7 +105,7 @@ abi::Result<void> AddressSpace::map(const Range& range, MemoryObject& memory, ui
 }
 
 abi::Result<void> AddressSpace::unmap(uint64_t address) {
-    Mapping* mapping = position_for(*Range::create(address, 0));
+    Mapping* mapping = position_for(address);
     if (mapping == nullptr || mapping->range_.start() != address || mapping->memory_ == nullptr)
         return Status::NotMapped;
     LongOperation::begin([=, this] { return remove(*mapping) ? std::optional{Status::Ok} : std::nullopt; });

@@ -23,7 +23,6 @@ class Mapping {
   public:
     explicit Mapping(const Range& range, MemoryObject* memory = nullptr) : range_{range}, memory_{memory} {}
 
-    const Range& range() const { return range_; }
     AddressSpace* space() const { return space_; }
 
   private:
@@ -42,8 +41,6 @@ class AddressSpace {
     enum class Format : uint8_t { Host, Nested, Extended };  // Nested tables are like the host's
 
     explicit AddressSpace(ObjectHeap& heap) : heap_{heap} {}
-    AddressSpace(const AddressSpace&) = delete;
-    AddressSpace& operator=(const AddressSpace&) = delete;
 
     /// Makes the root table, for a host space with the kernel's half.
     abi::Result<void> create(Format format);
@@ -74,7 +71,7 @@ class AddressSpace {
     template <typename Function>
     auto with_table(Function function);
     bool extend(Mapping& mapping, uint64_t end, PhysicalAddress physical, x86::PageAccess access);
-    Mapping* position_for(const Range& range) const;
+    Mapping* position_for(uint64_t start) const;
     abi::Result<void> check(const Range& range) const;
     void insert(Mapping& mapping);
     void flush();

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/object/configuration_lock.hpp"
 
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
-#include "kernel/object/thread.hpp"
 #include "kernel/schedule/scheduler.hpp"
 
 namespace bulkhead::kernel {
@@ -11,10 +9,9 @@ namespace bulkhead::kernel {
 static Thread& calling_thread() { return static_cast<Thread&>(*Scheduler::current().running()); }
 
 /// Lets interrupts in. Whether something else shall run now; what was served may have ended the thread, too.
-static bool must_leave(const Thread& caller) {
+static bool must_leave() {
     let_interrupts_in();
-    const Scheduler& scheduler = Scheduler::current();
-    return scheduler.preemption_due() || scheduler.running() != &caller;
+    return Scheduler::current().preemption_due();
 }
 
 /// Nothing has been done yet, so the call can be made again at any time.
@@ -23,7 +20,7 @@ void ConfigurationLock::wait() {
     prepare_system_call_again(caller.frame());
     while (taken_.load(std::memory_order_relaxed) || !take()) {
         cpu_relax();
-        if (must_leave(caller)) Scheduler::current().leave_kernel();
+        if (must_leave()) Scheduler::current().leave_kernel();
     }
     prepare_return_from_stub(caller.frame());
 }
@@ -35,7 +32,7 @@ void ConfigurationLock::finish() {
     while (LongOperation::under_way()) {
         const std::optional<abi::Status> status = LongOperation::step();
         if (status && requester_ != nullptr) requester_->set_outcome(*status);
-        if (must_leave(caller)) {
+        if (must_leave()) {
             release();
             Scheduler::current().leave_kernel();
         }
@@ -48,8 +45,7 @@ abi::Result<void> ConfigurationLock::run() {
     requester_ = &caller;
     caller.frame().rax = static_cast<uint8_t>(abi::number_of<abi::FinishCall>);
     finish();
-    if (const abi::Status status = caller.take_outcome(); status != abi::Status::Ok) return status;
-    return {};
+    return caller.take_outcome();
 }
 
 }  // namespace bulkhead::kernel

@@ -10,7 +10,6 @@
 
 #include <atomic>
 #include <new>
-#include <optional>
 
 #include "abi/status.hpp"
 
@@ -49,7 +48,6 @@ class ConfigurationLock {
     }
     ~ConfigurationLock() { release(); }
     ConfigurationLock(const ConfigurationLock&) = delete;
-    ConfigurationLock& operator=(const ConfigurationLock&) = delete;
 
     /// Does the long rest of the call, which has begun. Ends here, without the lock, if something else shall run: the call goes on as
     /// FinishCall, and whatever its handler has in hand is lost.

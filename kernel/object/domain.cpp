@@ -3,11 +3,9 @@
 
 #include <bit>
 
-#include "base/scope_guard.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/object/doorbell.hpp"
 #include "kernel/object/machine.hpp"
-#include "kernel/object/thread.hpp"
 #include "kernel/schedule/cross_cpu.hpp"
 
 namespace bulkhead::kernel {
@@ -23,7 +21,6 @@ Domain::Domain(Domain* owner, const abi::CreateDomain& wanted)
     : Object{object_type, owner, nullptr},
       kind_{wanted.kind},
       maximum_priority_{wanted.maximum_priority},
-      heap_{wanted.quota_pages},
       space_{heap_},
       stub_mapping_{*Range::create(abi::stub_page_address, page_size_bytes)} {}
 
@@ -35,39 +32,35 @@ abi::Result<Domain*> Domain::create(Domain& owner, const abi::CreateDomain& want
     if (!guest && (wanted.capability_slots < CapabilitySpace::minimum_slots ||
                    wanted.capability_slots > CapabilitySpace::maximum_slots))
         return Status::BadArgument;
-    if (!owner.heap_.reserve(wanted.quota_pages)) return Status::OutOfMemory;
-    ScopeGuard return_quota{[&] { owner.heap_.unreserve(wanted.quota_pages); }};
-    auto* domain = new (TRY(owner.heap_.allocate(sizeof(Domain)))) Domain{&owner, wanted};
-    return_quota.dismiss();  // its `release` does that now
-    if (const auto initialised = domain->initialise(wanted.capability_slots); !initialised.ok()) {
-        discard(*domain);
-        return initialised.error();
-    }
-    return domain;
+    return owner.make<Domain>(wanted);
 }
 
 Domain& Domain::create_root(uint64_t quota_pages, uint32_t capability_slots) {
     // It is never destroyed, and nobody owns it: its memory comes straight from the pool.
-    ObjectHeap pool{1};
+    ObjectHeap pool;
+    pool.set_quota(1);
     void* place = pool.allocate(sizeof(Domain)).unwrap("the pool is at least 16 MiB at boot");
-    auto* root = new (place) Domain{nullptr, {.owner = abi::null_selector,
-                                              .slot = abi::null_selector,
-                                              .kind = abi::DomainKind::Native,
-                                              .maximum_priority = abi::priorities - 1,
-                                              .capability_slots = capability_slots,
-                                              .quota_pages = quota_pages - 1}};
-    root->initialise(capability_slots).unwrap("the pool is at least 16 MiB at boot");
+    const abi::CreateDomain wanted{.owner = abi::null_selector,
+                                   .slot = abi::null_selector,
+                                   .kind = abi::DomainKind::Native,
+                                   .maximum_priority = abi::priorities - 1,
+                                   .capability_slots = capability_slots,
+                                   .quota_pages = quota_pages - 1};
+    auto* root = new (place) Domain{nullptr, wanted};
+    root->initialise(wanted).unwrap("the pool is at least 16 MiB at boot");
     return *root;
 }
 
-abi::Result<void> Domain::initialise(uint32_t capability_slots) {
+abi::Result<void> Domain::initialise(const abi::CreateDomain& wanted) {
+    if (owner() != nullptr && !owner()->heap_.reserve(wanted.quota_pages)) return Status::OutOfMemory;
+    heap_.set_quota(wanted.quota_pages);
     if (is_guest()) {
         const bool extended = virtualization() == abi::Virtualization::Vmx;
         return space_.create(extended ? AddressSpace::Format::Extended : AddressSpace::Format::Nested);
     }
     TRY(space_.create(AddressSpace::Format::Host));
     TRY(space_.map_kernel_page(stub_mapping_, stub_page(), {.execute = true}));
-    const uint32_t slots = std::bit_ceil(capability_slots);
+    const uint32_t slots = std::bit_ceil(uint32_t{wanted.capability_slots});
     const uint64_t pages = align_up(slots * sizeof(uint64_t), page_size_bytes) / page_size_bytes;
     capability_order_ = static_cast<unsigned>(std::bit_width(pages) - 1);
     void* memory = TRY(heap_.allocate_pages(capability_order_));
@@ -135,7 +128,7 @@ bool Domain::release_some() {
         forget_domain(*this);
         if (stub_mapping_.space() != nullptr) (void)space_.remove(stub_mapping_);
         if (io_permissions_ != nullptr) io_permissions_->destroy(heap_);
-        if (capabilities_.slots() != nullptr) heap_.free_pages(capabilities_.slots(), capability_order_);
+        heap_.free_pages(capabilities_.slots(), capability_order_);
         space_.destroy();
     }
     return heap_.release_some();

@@ -5,8 +5,6 @@
 // Concurrency: under the configuration lock; capability slots, doorbells and the roots of the spaces are read by anybody.
 #pragma once
 
-#include <atomic>
-
 #include "base/static_vector.hpp"
 #include "kernel/arch/x86_64/io_permissions.hpp"
 #include "kernel/capability/capability_space.hpp"
@@ -27,6 +25,8 @@ class Domain final : public Object {
     static abi::Result<Domain*> create(Domain& owner, const abi::CreateDomain& wanted);
     /// Makes the root domain in memory of its own.
     static Domain& create_root(uint64_t quota_pages, uint32_t capability_slots);
+    Domain(Domain& owner, const abi::CreateDomain& wanted) : Domain{&owner, wanted} {}
+    abi::Result<void> initialise(const abi::CreateDomain& wanted);
 
     bool is_guest() const { return kind_ == abi::DomainKind::Guest; }
     uint8_t maximum_priority() const { return maximum_priority_; }
@@ -49,10 +49,17 @@ class Domain final : public Object {
         if ((abi::CapabilityWord::RightsField::read(word) & rights) != rights) return abi::Status::MissingRight;
         return static_cast<T*>(object);
     }
-    /// Makes an object of this domain, in memory on its account.
-    template <typename T, typename... Arguments>
-    abi::Result<T*> make(Arguments&&... arguments) {
-        return new (TRY(heap_.allocate(sizeof(T)))) T{*this, std::forward<Arguments>(arguments)...};
+    /// Makes an object of this domain, in memory on its account. What it needs besides it takes in `initialise`.
+    template <typename T>
+    abi::Result<T*> make(auto&&... arguments) {
+        T* object = new (TRY(heap_.allocate(sizeof(T)))) T{*this, arguments...};
+        if constexpr (requires { object->initialise(arguments...); }) {
+            if (const abi::Result<void> done = object->initialise(arguments...); !done.ok()) {
+                discard(*object);
+                return done.error();
+            }
+        }
+        return object;
     }
     /// Puts a capability to a new object into an empty slot; without success the object is gone again.
     abi::Result<void> publish(abi::Selector slot, Object& object, abi::Rights rights = abi::all_rights);
@@ -78,7 +85,6 @@ class Domain final : public Object {
     friend struct AsmOffsets;
 
     Domain(Domain* owner, const abi::CreateDomain& wanted);
-    abi::Result<void> initialise(uint32_t capability_slots);
 
     const abi::DomainKind kind_;
     const uint8_t maximum_priority_;

@@ -50,8 +50,8 @@ void DoorbellTable::insert(Doorbell& doorbell) {
 
 void DoorbellTable::remove(Doorbell& doorbell) {
     std::atomic<Doorbell*>* link = &buckets_[bucket_of(doorbell.key_)];
-    while (link->load() != &doorbell) link = &link->load()->next_;
-    *link = doorbell.next_.load();  // a reader that stands on it still finds its way
+    while (link->load() != nullptr && link->load() != &doorbell) link = &link->load()->next_;
+    *link = doorbell.next_.load();  // a reader that stands on it still finds its way; one never inserted has no next
 }
 
 }  // namespace bulkhead::kernel

@@ -8,11 +8,8 @@
 // taken out of its table stays allocated until every CPU has left the kernel once (graveyard.cpp).
 #pragma once
 
-#include <atomic>
-
 #include "kernel/capability/object_table.hpp"
 #include "kernel/object/notification.hpp"
-#include "kernel/object/object.hpp"
 
 namespace bulkhead::kernel {
 

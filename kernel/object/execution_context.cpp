@@ -17,77 +17,60 @@ ExecutionContext::ExecutionContext(abi::ObjectType type, Domain& owner, uint32_t
 
 void ExecutionContext::make_ready() {
     state_ = State::Ready;
-    if (parked_.first() == nullptr) return;
-    if (SchedulingContext* only = parked_.take_only(); only != nullptr) return Scheduler::current().enqueue(*only);
-    wake_helpers();
+    SchedulingContext* first = parked_.first();
+    if (first == nullptr) return;
+    if (first->next_ != first) return wake_helpers();
+    parked_.remove(*first);
+    Scheduler::current().enqueue(*first);
 }
 
 void ExecutionContext::wake_helpers() {
-    while (SchedulingContext* waiting = parked_.first()) {
-        unpark(*waiting);
-        Scheduler::current().enqueue(*waiting);
-    }
+    while (SchedulingContext* waiting = parked_.first()) waiting->unpark();
+}
+
+void ExecutionContext::block(State state) {
+    Scheduler& scheduler = Scheduler::current();
+    state_ = state;
+    if (scheduler.running_on() != nullptr) park(*scheduler.running_on());
+    scheduler.preempt();
+    scheduler.leave_kernel();
 }
 
 void ExecutionContext::leave_call() {
-    Thread* handler = callee_;
-    callee_ = nullptr;
-    if (state_ != State::InCall || handler == nullptr) return;
-    SchedulingContext* lent = donated_;
-    handler->caller_ = nullptr;
-    // Every member of the chain from the handler on ran on what was lent; it goes on as an orphan.
-    for (ExecutionContext* member = handler; member != nullptr && member->donated_ == lent; member = member->callee_) {
-        member->donated_ = nullptr;
-        Scheduler& scheduler = Scheduler::current();
-        if (scheduler.running() == member && scheduler.running_on() == lent) scheduler.abandon_running();
-        // It may wait for somebody else: a helper of another chain.
-        if (lent != nullptr && lent->state_ == SchedulingContext::State::Parked && lent->parked_on_ == member &&
-            member->state_ != State::InCall) {
-            member->unpark(*lent);
-            lent->active_ = this;
-            scheduler.enqueue(*lent);
-        }
-        if (member->state_ != State::InCall) break;
+    SchedulingContext* time = donated_;
+    if (state_ == State::InCall) {
+        callee_->caller_ = nullptr;
+        callee_->go_on_alone();
     }
-    if (lent != nullptr) lent->active_ = this;
-    handler->use_fallback();
+    if (time == nullptr) return;
+    time->active_ = this;
+    if (time->state_ == SchedulingContext::State::Parked) time->unpark();
+    if (Scheduler::current().running_on() == time) Scheduler::current().preempt();
 }
 
-void ExecutionContext::use_fallback() {
-    if (own_ == nullptr || donated_ != nullptr || state_ == State::Idle) return;
-    // Whoever it waits for works for it.
+void ExecutionContext::abort_call(abi::Status status) {
+    leave_call();
+    state_ = State::Ready;
+    finish_call(status, {});
+}
+
+void ExecutionContext::go_on_alone() {
     ExecutionContext* member = this;
-    for (; member->state_ == State::InCall && member->callee_ != nullptr; member = member->callee_) member->donated_ = own_;
+    for (; member->state_ == State::InCall; member = member->callee_) member->donated_ = own_;
     member->donated_ = own_;
+    if (own_ == nullptr) return;
     own_->active_ = member;
     Scheduler::current().enqueue(*own_);
 }
 
 void ExecutionContext::leave_chains() {
-    Scheduler& scheduler = Scheduler::current();
     leave_call();
+    make_ready();  // whoever waited for this context tries again and finds it gone
     state_ = State::Dead;
-    if (ExecutionContext* waiting = caller_; waiting != nullptr) {
-        caller_ = nullptr;
-        waiting->callee_ = nullptr;
-        waiting->state_ = State::Ready;
-        if (donated_ != nullptr) donated_->active_ = waiting;
-        waiting->finish_call(abi::Status::Aborted, {});
-    } else if (donated_ != nullptr && donated_->active_ == this) {
-        donated_->active_ = nullptr;
-    }
-    // Whoever waited for this context tries again and finds it gone.
-    while (SchedulingContext* waiting = parked_.first()) {
-        unpark(*waiting);
-        if (waiting->active_ != nullptr) {
-            scheduler.enqueue(*waiting);
-        } else {
-            waiting->state_ = SchedulingContext::State::Unbound;
-        }
-    }
+    if (caller_ != nullptr) caller_->abort_call(abi::Status::Aborted);
     if (own_ != nullptr) own_->unbind();
-    if (scheduler.running() == this) scheduler.abandon_running();
     donated_ = nullptr;
+    if (Scheduler::current().running() == this) Scheduler::current().preempt();
 }
 
 }  // namespace bulkhead::kernel

@@ -11,19 +11,15 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 
 #include "abi/register.hpp"
 #include "base/address.hpp"
 #include "kernel/arch/x86_64/register_frame.hpp"
-#include "kernel/object/object.hpp"
 #include "kernel/object/scheduling_context.hpp"
 
 namespace bulkhead::kernel {
 
-class Domain;
 class Thread;
-class Portal;
 
 class ExecutionContext : public Object {
   public:
@@ -53,12 +49,6 @@ class ExecutionContext : public Object {
     Domain& domain() const { return *owner(); }
     bool has_scheduling_context() const { return own_ != nullptr; }
 
-    /// The call chain; see above.
-    ExecutionContext* caller() const { return caller_; }
-    Thread* callee() const { return callee_; }
-    /// The scheduling context it runs on, null for an idle handler, an orphan, or a thread not started.
-    SchedulingContext* donated() const { return donated_; }
-
     /// Flags, state and CPU in one word, as the hand-laid paths want them: no flag is set.
     static constexpr uint64_t plain_word(State state, uint32_t cpu) {
         return static_cast<uint64_t>(state) << 32 | uint64_t{cpu} << 48;
@@ -68,21 +58,23 @@ class ExecutionContext : public Object {
     void make_ready();
     /// Leaves the ready state. The current scheduling context must be parked or handed on by the caller.
     void set_state(State state) { state_ = state; }
+    /// The same for the running context: its scheduling context waits for it.
+    [[noreturn]] void block(State state);
     /// Lets a scheduling context wait until this context becomes ready.
     void park(SchedulingContext& waiting) {
         waiting.state_ = SchedulingContext::State::Parked;
         waiting.parked_on_ = this;
         parked_.push(waiting);
     }
-    /// It waits no more; its state is for the caller to set.
-    void unpark(SchedulingContext& waiting) { parked_.remove(waiting); }
 
     /// What is left of this context when it is destroyed: its callers get `Aborted`, its callees become orphans.
     void leave_chains();
-    /// Cuts the link to the callee: it and all it waits for become orphans, the scheduling context comes back here.
+    /// Stops calling or waiting: the callee becomes an orphan, the scheduling context comes back here.
     void leave_call();
-    /// An orphan goes on with its fallback scheduling context if it has one. No effect on others.
-    void use_fallback();
+    /// Ends the call being made.
+    void abort_call(abi::Status status);
+    /// Nobody lends it time (any more): it, and all it waits for, go on with its own if it has some.
+    void go_on_alone();
 
   protected:
     ExecutionContext(abi::ObjectType type, Domain& owner, uint32_t cpu, uint32_t slow_flags);
@@ -90,6 +82,7 @@ class ExecutionContext : public Object {
 
     friend class Scheduler;
     friend class SchedulingContext;
+    friend class Graveyard;
     friend struct Ipc;
     friend struct AsmOffsets;
 
@@ -114,9 +107,9 @@ class ExecutionContext : public Object {
     PhysicalAddress space_root_;                   // of the domain, for the hand-laid paths
     std::atomic<uint64_t>* slots_ = nullptr;       // likewise
     uint64_t slot_count_ = 0;
-    ExecutionContext* caller_ = nullptr;
-    Thread* callee_ = nullptr;
-    SchedulingContext* donated_ = nullptr;
+    ExecutionContext* caller_ = nullptr;      // who waits for this one's reply
+    Thread* callee_ = nullptr;                // in state InCall
+    SchedulingContext* donated_ = nullptr;    // what it runs on; null for an idle handler, an orphan, one not started
     SchedulingContext* own_ = nullptr;  // a handler's: its fallback
     SchedulingRing parked_;
 

@@ -32,7 +32,7 @@ class Graveyard {
         at_ = condemned_.next(*at_);
         if (at_ == nullptr) {
             if (phase_ == Phase::Condemn || phase_ == Phase::RetireRest)
-                cross_cpu::run_everywhere(cross_cpu::serve_wake_ups);  // grace
+                cross_cpu::run_everywhere([] { Scheduler::current().serve_woken(); });  // grace
             phase_ = static_cast<Phase>(static_cast<uint8_t>(phase_) + 1);
             at_ = condemned_.front();
         }
@@ -41,6 +41,7 @@ class Graveyard {
 
     static void discard(Object& object) {
         unlink(object);
+        retire(object);
         free(object);
     }
 
@@ -84,8 +85,8 @@ class Graveyard {
     /// Whether the thread at work would end, or lose its time, if this went.
     static bool carries_this_call(const Object& object) {
         const ExecutionContext* member = Scheduler::current().running();
-        if (member != nullptr && &object == member->donated()) return true;
-        while (member != nullptr && member != &object) member = member->caller();
+        if (member != nullptr && &object == member->donated_) return true;
+        while (member != nullptr && member != &object) member = member->caller_;
         return member != nullptr;
     }
 

@@ -1,36 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/object/interrupt.hpp"
 
-#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/platform/io_apic.hpp"
 
 namespace bulkhead::kernel {
 
-namespace {
-
 constexpr unsigned device_vectors = Vectors::last_device - Vectors::first_device + 1;
 
 /// Whose interrupt a device vector is, the same on all CPUs. Read by the interrupt path, so it is atomic.
-std::atomic<InterruptObject*> bound[device_vectors];
-/// Lines that are taken, as a bit set. Under the configuration lock.
-constexpr unsigned maximum_lines = 256;
-uint64_t taken[maximum_lines / 64];
+static std::atomic<InterruptObject*> bound[device_vectors];
 
-InterruptLine with_trigger(InterruptLine line, abi::InterruptTrigger trigger) {
+static InterruptLine with_trigger(InterruptLine line, abi::InterruptTrigger trigger) {
     if (trigger == abi::InterruptTrigger::Default) return line;
     line.level = trigger == abi::InterruptTrigger::LevelHigh || trigger == abi::InterruptTrigger::LevelLow;
     line.active_low = trigger == abi::InterruptTrigger::EdgeLow || trigger == abi::InterruptTrigger::LevelLow;
     return line;
 }
 
-}  // namespace
-
 abi::Result<void> InterruptObject::bind(uint32_t line, uint32_t cpu, abi::InterruptTrigger trigger) {
-    if (line >= maximum_lines || cpu >= cpu_count()) return abi::Status::BadArgument;
-    if ((taken[line / 64] >> line % 64 & 1) != 0) return abi::Status::Overlap;
-    unsigned index = 0;
-    while (index < device_vectors && bound[index].load(std::memory_order_relaxed) != nullptr) ++index;
+    if (cpu >= cpu_count()) return abi::Status::BadArgument;
+    unsigned index = device_vectors;
+    for (unsigned i = device_vectors; i-- > 0;) {
+        const InterruptObject* other = bound[i].load(std::memory_order_relaxed);
+        if (other == nullptr) index = i;
+        if (other != nullptr && other->line_ == line) return abi::Status::Overlap;
+    }
     if (index == device_vectors) return abi::Status::OutOfMemory;
     const InterruptLine wanted = with_trigger(IoApics::line(line), trigger);
     const auto vector = static_cast<uint8_t>(Vectors::first_device + index);
@@ -38,7 +33,6 @@ abi::Result<void> InterruptObject::bind(uint32_t line, uint32_t cpu, abi::Interr
     line_ = line;
     vector_ = vector;
     level_ = wanted.level;
-    taken[line / 64] |= uint64_t{1} << line % 64;
     bound[index].store(this, std::memory_order_release);
     IoApics::set_masked(line, false);
     return {};
@@ -60,7 +54,6 @@ void InterruptObject::retire() {
     if (vector_ == 0) return;
     IoApics::set_masked(line_, true);
     bound[vector_ - Vectors::first_device].store(nullptr, std::memory_order_release);
-    taken[line_ / 64] &= ~(uint64_t{1} << line_ % 64);
 }
 
 }  // namespace bulkhead::kernel

@@ -6,8 +6,6 @@
 // Concurrency: made and destroyed under the configuration lock; `arrived` on the CPU the line goes to.
 #pragma once
 
-#include <cstdint>
-
 #include "abi/calls.hpp"
 #include "kernel/object/notification.hpp"
 

@@ -37,7 +37,7 @@ uint32_t Notification::home_cpu() const {
 }
 
 void Notification::retire() {
-    if (Thread* waiter = waiter_.load(std::memory_order_seq_cst); waiter != nullptr) waiter->abort_wait();
+    if (Thread* waiter = waiter_.load(std::memory_order_seq_cst)) waiter->end_wait(abi::Status::Aborted, 0);
 }
 
 }  // namespace bulkhead::kernel

@@ -9,7 +9,6 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 
 #include "kernel/object/object.hpp"
 

@@ -20,9 +20,6 @@ class alignas(64) Object {
     /// No CPU: the object can be changed by the holder of the configuration lock on any CPU.
     static constexpr uint32_t any_cpu = ~uint32_t{0};
 
-    Object(const Object&) = delete;
-    Object& operator=(const Object&) = delete;
-
     abi::ObjectType type() const { return type_; }
     /// The domain that owns and pays for it; null only for the root domain.
     Domain* owner() const { return owner_; }

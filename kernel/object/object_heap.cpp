@@ -22,6 +22,7 @@ abi::Result<void*> ObjectHeap::allocate_pages(unsigned order) {
 }
 
 void ObjectHeap::free_pages(void* pages, unsigned order) {
+    if (pages == nullptr) return;
     kernel::free_pages(physical_of(pages), order);
     unreserve(uint64_t{1} << order);
 }

@@ -10,8 +10,8 @@ namespace bulkhead::kernel {
 
 class ObjectHeap {
   public:
-    /// Starts with `quota_pages` to spend.
-    explicit ObjectHeap(uint64_t quota_pages) : free_pages_{quota_pages}, quota_pages_{quota_pages} {}
+    /// From the beginning on, this is what it has to spend.
+    void set_quota(uint64_t pages) { free_pages_ = quota_pages_ = pages; }
 
     uint64_t free_pages() const { return free_pages_; }
     uint64_t quota_pages() const { return quota_pages_; }
@@ -26,6 +26,7 @@ class ObjectHeap {
 
     /// 2^order zeroed, physically contiguous pages.
     abi::Result<void*> allocate_pages(unsigned order);
+    /// Does nothing for null.
     void free_pages(void* pages, unsigned order);
 
     /// Memory for an object of at most `maximum_object_bytes`, aligned to 64 bytes.
@@ -46,8 +47,8 @@ class ObjectHeap {
     };
     static constexpr size_t classes = 9;
 
-    uint64_t free_pages_;
-    uint64_t quota_pages_;
+    uint64_t free_pages_ = 0;
+    uint64_t quota_pages_ = 0;
     PageHeader* pages_ = nullptr;
     FreeObject* free_objects_[classes] = {};
 };

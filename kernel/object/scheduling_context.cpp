@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/object/scheduling_context.hpp"
 
-#include "kernel/arch/x86_64/instructions.hpp"
-#include "kernel/object/domain.hpp"
-#include "kernel/object/thread.hpp"
+#include "kernel/object/execution_context.hpp"
 #include "kernel/schedule/scheduler.hpp"
 
 namespace bulkhead::kernel {
 
 SchedulingContext::SchedulingContext(Domain& owner, ExecutionContext& target, const Parameters& parameters)
     : Object{object_type, &owner, nullptr},
-      priority_{parameters.priority},
-      plain_{parameters.budget == 0 && !target.is_vcpu()},
       cpu_{target.cpu_},
       root_{&target},
       active_{&target},
-      budget_{parameters.budget},
-      period_{parameters.period},
-      remaining_{parameters.budget},
       slice_left_{Scheduler::slice_ticks()},
-      deadline_{replenish, this} {}
+      deadline_{replenish, this} {
+    set(parameters);
+}
 
 abi::Result<void> SchedulingContext::check(const Parameters& parameters) {
     if (parameters.budget == 0) return {};
@@ -31,29 +26,21 @@ abi::Result<void> SchedulingContext::check(const Parameters& parameters) {
 
 void SchedulingContext::start() {
     root_->own_ = this;
-    if (const auto* thread = object_cast<Thread>(root_); thread != nullptr && thread->handler()) {
-        state_ = State::Resting;
-        root_->use_fallback();
-        return;
-    }
-    root_->donated_ = this;
-    Scheduler::current().enqueue(*this);
+    state_ = State::Resting;
+    if (root_->state_ != ExecutionContext::State::Idle && root_->donated_ == nullptr) root_->go_on_alone();
 }
 
 void SchedulingContext::set(const Parameters& parameters) {
-    Scheduler& scheduler = Scheduler::current();
-    const bool queued = state_ == State::Ready;
-    if (queued) scheduler.dequeue(*this);
+    const State before = state_;
+    if (before == State::Ready || before == State::Depleted) rest();
     priority_ = parameters.priority;
     budget_ = parameters.budget;
     period_ = parameters.period;
     plain_ = budget_ == 0 && root_ != nullptr && !root_->is_vcpu();
     remaining_ = parameters.budget;
     replenishments_.clear();
-    const bool was_depleted = state_ == State::Depleted;
-    scheduler.timers().cancel(deadline_);
-    if (queued || was_depleted) scheduler.enqueue(*this);
-    if (state_ == State::Running) scheduler.preempt();
+    if (state_ != before) Scheduler::current().enqueue(*this);
+    if (state_ == State::Running) Scheduler::current().preempt();
 }
 
 void SchedulingContext::retire() {
@@ -61,12 +48,10 @@ void SchedulingContext::retire() {
         // The thread stays where it is, without the right to run; a call it made on this time has failed.
         ExecutionContext& root = *root_;
         root.own_ = nullptr;
-        if (root.donated_ == this && root.state_ == ExecutionContext::State::InCall) {
-            root.leave_call();
-            root.state_ = ExecutionContext::State::Ready;
-            root.finish_call(abi::Status::Aborted, {});
+        if (root.donated_ == this) {
+            if (root.state_ == ExecutionContext::State::InCall) root.abort_call(abi::Status::Aborted);
+            root.donated_ = nullptr;
         }
-        if (root.donated_ == this) root.donated_ = nullptr;
     }
     unbind();
 }
@@ -75,14 +60,18 @@ void SchedulingContext::rest() {
     Scheduler& scheduler = Scheduler::current();
     scheduler.timers().cancel(deadline_);
     if (state_ == State::Ready) scheduler.dequeue(*this);
-    if (state_ == State::Parked) parked_on_->unpark(*this);
+    if (state_ == State::Parked) parked_on_->parked_.remove(*this);
     state_ = State::Resting;
+}
+
+void SchedulingContext::unpark() {
+    parked_on_->parked_.remove(*this);
+    Scheduler::current().enqueue(*this);
 }
 
 void SchedulingContext::unbind() {
     rest();
-    Scheduler& scheduler = Scheduler::current();
-    if (scheduler.running_on() == this) scheduler.abandon_scheduling_context();
+    if (Scheduler::current().running_on() == this) Scheduler::current().preempt();
     state_ = State::Unbound;
     root_ = nullptr;
     active_ = nullptr;
@@ -91,19 +80,13 @@ void SchedulingContext::unbind() {
 void SchedulingContext::begin_slice() { slice_left_ = Scheduler::slice_ticks(); }
 
 void SchedulingContext::charge(uint64_t ticks) {
-    if (budget_ == 0) return;
-    const uint64_t used = ticks < remaining_ ? ticks : remaining_;
+    const uint64_t used = ticks < remaining_ ? ticks : remaining_, time = started_ + period_;
     if (used == 0) return;
     remaining_ -= used;
-    add_replenishment(started_ + period_, used);
-}
-
-void SchedulingContext::add_replenishment(uint64_t time, uint64_t amount) {
-    if (!replenishments_.push_back({time, amount})) {
-        // No room: what is given back last comes still later, which never exceeds the budget of any period.
-        replenishments_.back().time = time;
-        replenishments_.back().amount += amount;
-    }
+    if (replenishments_.push_back({time, used})) return;
+    // No room: what is given back last comes still later, which never exceeds the budget of any period.
+    replenishments_.back().time = time;
+    replenishments_.back().amount += used;
 }
 
 void SchedulingContext::take_due_replenishments(uint64_t now) {
@@ -116,7 +99,6 @@ void SchedulingContext::take_due_replenishments(uint64_t now) {
         }
     }
     while (replenishments_.size() > kept) replenishments_.pop_back();
-    if (remaining_ > budget_) remaining_ = budget_;
 }
 
 void SchedulingContext::arm_replenishment() {

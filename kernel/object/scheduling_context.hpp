@@ -6,8 +6,6 @@
 // Concurrency: on its CPU with interrupts off.
 #pragma once
 
-#include <cstdint>
-
 #include "base/static_vector.hpp"
 #include "kernel/object/object.hpp"
 #include "kernel/schedule/timer_queue.hpp"
@@ -49,17 +47,7 @@ class SchedulingContext final : public Object {
     uint32_t home_cpu() const override { return cpu_; }
     void retire() override;
 
-    State state() const { return state_; }
-    uint8_t priority() const { return priority_; }
-    /// The end of the call chain that runs on it.
-    ExecutionContext* active() const { return active_; }
-
     void begin_slice();
-    /// Time passed while it was running since the last call of this.
-    void charge(uint64_t ticks);
-    bool depleted() const { return budget_ != 0 && remaining_ == 0; }
-    /// Ticks it may still run; no_deadline without a budget.
-    uint64_t remaining() const { return budget_ == 0 ? abi_unlimited : remaining_; }
 
   private:
     friend class ReadyQueue;
@@ -68,7 +56,6 @@ class SchedulingContext final : public Object {
     friend class ExecutionContext;
     friend struct Ipc;
     friend struct AsmOffsets;
-    static constexpr uint64_t abi_unlimited = ~uint64_t{0};
 
     struct Replenishment {
         uint64_t time;
@@ -76,10 +63,14 @@ class SchedulingContext final : public Object {
     };
     static constexpr size_t maximum_replenishments = 8;
 
-    void add_replenishment(uint64_t time, uint64_t amount);
+    bool depleted() const { return budget_ != 0 && remaining_ == 0; }
+    /// Uses up budget: it ran this long.
+    void charge(uint64_t ticks);
     void take_due_replenishments(uint64_t now);
     static void replenish(Deadline& deadline);
     void arm_replenishment();
+    /// What it waited for is ready, or will never be.
+    void unpark();
     /// Takes it off its thread, which dies or loses it.
     void unbind();
 
@@ -88,13 +79,13 @@ class SchedulingContext final : public Object {
     bool plain_;  // no budget, and no vCPU's: nothing has to be done when a turn begins
     uint32_t cpu_;
     ExecutionContext* root_;    // whom it belongs to
-    ExecutionContext* active_;
+    ExecutionContext* active_;  // the end of the call chain that runs on it
     ExecutionContext* parked_on_ = nullptr;   // while parked
     SchedulingContext* next_ = this;          // in its ring
     SchedulingContext* previous_ = this;
     uint64_t budget_;
     uint64_t period_;
-    uint64_t remaining_;
+    uint64_t remaining_;        // of the budget, in ticks
     uint64_t slice_left_;       // ticks until its equals have their turn
     uint64_t started_ = 0;      // when it last began to run with a full charge interval
     StaticVector<Replenishment, maximum_replenishments> replenishments_;
@@ -125,13 +116,6 @@ class SchedulingRing {
         context.previous_->next_ = context.next_;
         if (first_ == &context) first_ = context.next_;
         context.next_ = context.previous_ = &context;
-    }
-    /// Empties a ring of one; null, and nothing done, if there are others.
-    SchedulingContext* take_only() {
-        SchedulingContext* only = first_;
-        if (only->next_ != only) return nullptr;
-        first_ = nullptr;
-        return only;
     }
 
   private:

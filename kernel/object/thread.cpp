@@ -2,15 +2,8 @@
 #include "kernel/object/thread.hpp"
 
 #include <cstring>
-#include <new>
 
-#include "hw/x86/control_register.hpp"
-#include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
-#include "abi/layout.hpp"
-#include "base/scope_guard.hpp"
-#include "kernel/object/configuration_lock.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/notification.hpp"
 #include "kernel/schedule/scheduler.hpp"
@@ -18,43 +11,33 @@
 
 namespace bulkhead::kernel {
 
-Thread::Thread(Domain& owner, const Parameters& parameters, abi::MessageBuffer* buffer, FpuState* fpu)
-    : ExecutionContext{object_type, owner, parameters.cpu,
-                       (parameters.uses_fpu ? SlowFlag::Fpu : 0) | (owner.io_permissions() != nullptr ? SlowFlag::Ports : 0)},
-      message_buffer_{buffer},
-      message_buffer_mapping_{*Range::create(parameters.message_buffer, page_size_bytes)},
-      stack_{parameters.stack},
+Thread::Thread(Domain& owner, const abi::CreateThread& wanted, uint64_t exception_portal)
+    : ExecutionContext{object_type, owner, wanted.cpu, owner.io_permissions() != nullptr ? SlowFlag::Ports : 0},
+      message_buffer_mapping_{*Range::create(wanted.message_buffer, page_size_bytes)},
+      stack_{wanted.stack},
       deadline_{deadline_passed, this},
-      exception_portal_{parameters.exception_portal},
-      fpu_{fpu},
-      handler_{parameters.handler} {
-    initialise_user_frame(frame_, parameters.entry, parameters.stack, Cpu::at(parameters.cpu).kernel_stack_top);
-    frame().rdi = parameters.argument;
+      exception_portal_{exception_portal},
+      handler_{Flags<abi::ThreadFlag>::from_word(wanted.flags).has(abi::ThreadFlag::Handler)} {
+    initialise_user_frame(frame_, wanted.entry, wanted.stack, Cpu::at(wanted.cpu).kernel_stack_top);
+    frame().rdi = wanted.argument;
     if (handler_) set_state(State::Idle);
 }
 
-abi::Result<Thread*> Thread::create(Domain& owner, const Parameters& parameters) {
-    const bool addresses_ok = parameters.entry < abi::user_address_limit && parameters.stack <= abi::user_address_limit &&
-                              parameters.message_buffer < abi::user_address_limit;
-    if (owner.is_guest() || parameters.cpu >= cpu_count() || !addresses_ok) return abi::Status::BadArgument;
-    void* buffer = TRY(owner.heap().allocate_pages(0));
-    ScopeGuard free_buffer{[&] { owner.heap().free_pages(buffer, 0); }};
-    FpuState* fpu = nullptr;
-    if (parameters.uses_fpu) fpu = TRY(FpuState::create(owner));
-    ScopeGuard free_fpu{[&] {
-        if (fpu != nullptr) fpu->destroy(owner);
-    }};
-    void* memory = TRY(owner.heap().allocate(sizeof(Thread)));
-    free_buffer.dismiss();
-    free_fpu.dismiss();
-    auto* thread = new (memory) Thread{owner, parameters, static_cast<abi::MessageBuffer*>(buffer), fpu};
-    auto mapped =
-        owner.space().map_kernel_page(thread->message_buffer_mapping_, physical_of(buffer), {.write = true});
-    if (!mapped.ok()) {
-        discard(*thread);
-        return mapped.error();
+abi::Result<Thread*> Thread::create(Domain& owner, const abi::CreateThread& wanted, uint64_t exception_portal) {
+    const bool addresses_ok = wanted.entry < abi::user_address_limit && wanted.stack <= abi::user_address_limit &&
+                              wanted.message_buffer < abi::user_address_limit;
+    if (owner.is_guest() || wanted.cpu >= cpu_count() || !addresses_ok) return abi::Status::BadArgument;
+    return owner.make<Thread>(wanted, exception_portal);
+}
+
+abi::Result<void> Thread::initialise(const abi::CreateThread& wanted, uint64_t) {
+    void* buffer = TRY(domain().heap().allocate_pages(0));
+    message_buffer_ = static_cast<abi::MessageBuffer*>(buffer);
+    if (Flags<abi::ThreadFlag>::from_word(wanted.flags).has(abi::ThreadFlag::UsesFpu)) {
+        fpu_ = TRY(FpuState::create(domain()));
+        set_slow_flag(SlowFlag::Fpu, true);
     }
-    return thread;
+    return domain().space().map_kernel_page(message_buffer_mapping_, physical_of(buffer), {.write = true});
 }
 
 void Thread::resume() {
@@ -83,11 +66,10 @@ void Thread::woken() {
 }
 
 void Thread::wait(Notification& notification, uint64_t mask, uint64_t deadline) {
-    Scheduler& scheduler = Scheduler::current();
     auto leave_with = [&](abi::Status status, uint64_t bits) {
         frame().rax = static_cast<uint8_t>(status);
         frame().rsi = bits;
-        scheduler.leave_kernel();
+        Scheduler::current().leave_kernel();
     };
     for (;;) {
         if (uint64_t bits = notification.take(mask); bits != 0) leave_with(abi::Status::Ok, bits);
@@ -98,10 +80,8 @@ void Thread::wait(Notification& notification, uint64_t mask, uint64_t deadline) 
         notification.detach();  // a signal came before the waiter was there to be seen
     }
     waiting_for_ = &notification;
-    set_state(State::Waiting);
-    scheduler.block_running(*this);
     if (deadline != abi::no_deadline) arm_deadline(deadline);
-    scheduler.leave_kernel();
+    block(State::Waiting);
 }
 
 void Thread::end_wait(abi::Status status, uint64_t bits) {
@@ -110,10 +90,6 @@ void Thread::end_wait(abi::Status status, uint64_t bits) {
     frame().rax = static_cast<uint8_t>(status);
     frame().rsi = bits;
     make_ready();
-}
-
-void Thread::abort_wait() {
-    if (state() == State::Waiting) end_wait(abi::Status::Aborted, 0);
 }
 
 void Thread::arm_deadline(uint64_t time) {
@@ -129,19 +105,8 @@ void Thread::disarm_deadline() {
 
 void Thread::deadline_passed(Deadline& deadline) {
     Thread& self = deadline.owner<Thread>();
-    switch (self.state()) {
-        case State::Waiting:
-            self.end_wait(abi::Status::TimedOut, 0);
-            break;
-        case State::InCall:
-        case State::Helping:
-            self.leave_call();
-            self.set_state(State::Ready);
-            self.finish_call(abi::Status::TimedOut, {});
-            break;
-        default:
-            break;
-    }
+    if (self.state() == State::Waiting) return self.end_wait(abi::Status::TimedOut, 0);
+    self.abort_call(abi::Status::TimedOut);
 }
 
 void Thread::retire() {

@@ -6,10 +6,6 @@
 // the scheduler calls on that CPU.
 #pragma once
 
-#include <cstdint>
-#include <utility>
-
-#include "abi/calls.hpp"
 #include "abi/message.hpp"
 #include "kernel/arch/x86_64/fpu.hpp"
 #include "kernel/object/address_space.hpp"
@@ -23,18 +19,10 @@ class Thread final : public ExecutionContext {
   public:
     static constexpr abi::ObjectType object_type = abi::ObjectType::Thread;
 
-    struct Parameters {
-        uint32_t cpu;
-        uint64_t entry;
-        uint64_t stack;
-        uint64_t message_buffer;
-        uint64_t argument;
-        uint64_t exception_portal;  ///< capability word, 0: none
-        bool handler;
-        bool uses_fpu;
-    };
-    /// Makes a thread of `owner` with its message buffer mapped.
-    static abi::Result<Thread*> create(Domain& owner, const Parameters& parameters);
+    /// Makes a thread of `owner` with its message buffer mapped. Its exception portal is a capability word, 0: none.
+    static abi::Result<Thread*> create(Domain& owner, const abi::CreateThread& wanted, uint64_t exception_portal);
+    Thread(Domain& owner, const abi::CreateThread& wanted, uint64_t exception_portal);
+    abi::Result<void> initialise(const abi::CreateThread& wanted, uint64_t exception_portal);
 
     [[noreturn]] void resume() override;
     void finish_call(abi::Status status, const abi::Registers& reply) override;
@@ -67,19 +55,19 @@ class Thread final : public ExecutionContext {
     uint64_t wait_mask() const { return wait_mask_.load(std::memory_order_relaxed); }
     /// The notification it waits for was signalled, or the wait failed. On its CPU.
     void end_wait(abi::Status status, uint64_t bits);
-    /// The notification it waits for died.
-    void abort_wait();
 
     /// Whether the call it makes reports an exception.
     bool in_exception() const { return (slow_flags_ & SlowFlag::Exception) != 0; }
     /// CR2 of its last page fault.
-    uint64_t fault_address() const { return fault_address_; }
     void set_fault_address(uint64_t address) { fault_address_ = address; }
     /// Takes over registers from user space; what ring 3 must not choose stays as it is.
     void set_user_registers(const abi::ExceptionFrame& wanted);
     /// The status of a long call that is over, for the call that asks for it.
     void set_outcome(abi::Status status) { outcome_ = status; }
-    abi::Status take_outcome() { return std::exchange(outcome_, abi::Status::Ok); }
+    abi::Result<void> take_outcome() {
+        const abi::Status status = std::exchange(outcome_, abi::Status::Ok);
+        return status == abi::Status::Ok ? abi::Result<void>{} : status;
+    }
     /// Limits the call being made, or the wait; TimedOut if the time has passed.
     void arm_deadline(uint64_t time);
     void disarm_deadline();
@@ -88,10 +76,9 @@ class Thread final : public ExecutionContext {
     friend struct Ipc;
     friend struct AsmOffsets;
 
-    Thread(Domain& owner, const Parameters& parameters, abi::MessageBuffer* buffer, FpuState* fpu);
     static void deadline_passed(Deadline& deadline);
 
-    abi::MessageBuffer* message_buffer_;
+    abi::MessageBuffer* message_buffer_ = nullptr;
     Mapping message_buffer_mapping_;
     const uint64_t stack_;  ///< with which a handler starts each call
     Notification* waiting_for_ = nullptr;  // in state Waiting
@@ -101,7 +88,7 @@ class Thread final : public ExecutionContext {
     uint64_t fault_address_ = 0;
     uint64_t fs_base_ = 0;
     uint64_t gs_base_ = 0;
-    FpuState* fpu_;
+    FpuState* fpu_ = nullptr;
     abi::Status outcome_ = abi::Status::Ok;
     const bool handler_;
 };

@@ -2,15 +2,10 @@
 // Life of a virtual CPU: made, bound, run, parked, woken, destroyed. Exits are in vcpu_exit.cpp, replies in
 // vcpu_reply.cpp.
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
-#include "kernel/object/vcpu.hpp"
-
-#include "base/scope_guard.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/memory/kernel_space.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/portal.hpp"
-#include "kernel/object/thread.hpp"
 #include "kernel/platform/timer.hpp"
 #include "kernel/schedule/cross_cpu.hpp"
 #include "kernel/schedule/scheduler.hpp"
@@ -23,52 +18,37 @@ using abi::Status;
 constexpr unsigned state_memory_order = 1;
 static_assert(abi::vcpu_state_memory_bytes == page_size_bytes << state_memory_order);
 
-Vcpu::Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block, FpuState* fpu)
+Vcpu::Vcpu(Domain& guest, uint32_t cpu)
     : ExecutionContext{object_type, guest, cpu, SlowFlag::Vcpu},
       portal_word_{abi::CapabilityWord::Generation::make(1)},  // entry 0 has generation 0
       space_{&guest.space()},
-      state_memory_{state_memory},
-      apic_{static_cast<std::byte*>(state_memory) + abi::virtual_apic_page_offset},
-      fpu_{fpu},
       timer_{timer_expired, this} {
-    hardware_.frame.kernel_stack_top = Cpu::at(cpu).kernel_stack_top;
-    hardware_.control_block = control_block;
-    hardware_.control_block_address = physical_of(control_block);
-    hardware_.virtual_apic_page = physical_of(state_memory) + abi::virtual_apic_page_offset;
-    hardware_.guest_space = guest.space().root();
-    hardware_.host_space = kernel_root();
     exit_[abi::Register::Rsi] = sequence_;
 }
 
-/// On its CPU, once. The state page goes into the hardware as one of a monitor's would.
-void Vcpu::initialise() {
-    set_init_state(page());
-    vcpu_backend().create(*this);
-    vcpu_backend().load(*this);
-    const bool good = load_groups(abi::all_vcpu_state_groups);
-    ASSERT(good);
-    exit_[abi::Register::R13] = hardware_.rip;
-}
-
-abi::Result<Vcpu*> Vcpu::create(Domain& guest, uint32_t cpu) {
-    if (virtualization() == abi::Virtualization::None) return Status::NotSupported;
+/// The state page goes into the hardware as one of a monitor's would.
+abi::Result<void> Vcpu::initialise(uint32_t cpu) {
     bool ready = false;
     cross_cpu::run_on(cpu, [&] { ready = initialize_virtualization(); });
     if (!ready) return Status::NotSupported;
-    ObjectHeap& heap = guest.heap();
-    void* state_memory = TRY(heap.allocate_pages(state_memory_order));
-    ScopeGuard free_state{[&] { heap.free_pages(state_memory, state_memory_order); }};
-    void* control_block = TRY(heap.allocate_pages(0));
-    ScopeGuard free_control{[&] { heap.free_pages(control_block, 0); }};
-    FpuState* fpu = TRY(FpuState::create(guest));
-    ScopeGuard free_fpu{[&] { fpu->destroy(guest); }};
-    void* memory = TRY(heap.allocate(sizeof(Vcpu)));
-    free_state.dismiss();
-    free_control.dismiss();
-    free_fpu.dismiss();
-    Vcpu* vcpu = new (memory) Vcpu{guest, cpu, state_memory, control_block, fpu};
-    cross_cpu::run_on(cpu, [&] { vcpu->initialise(); });
-    return vcpu;
+    ObjectHeap& heap = domain().heap();
+    state_memory_ = TRY(heap.allocate_pages(state_memory_order));
+    fpu_ = TRY(FpuState::create(domain()));
+    hardware_.control_block = TRY(heap.allocate_pages(0));
+    hardware_.control_block_address = physical_of(hardware_.control_block);
+    hardware_.virtual_apic_page = physical_of(state_memory_) + abi::virtual_apic_page_offset;
+    hardware_.frame.kernel_stack_top = Cpu::at(cpu).kernel_stack_top;
+    hardware_.guest_space = space_->root();
+    hardware_.host_space = kernel_root();
+    set_init_state(page());
+    cross_cpu::run_on(cpu, [this] {
+        vcpu_backend().create(*this);
+        vcpu_backend().load(*this);
+        const bool good = load_groups(abi::all_vcpu_state_groups);
+        ASSERT(good);
+    });
+    exit_[abi::Register::R13] = hardware_.rip;
+    return {};
 }
 
 Range Vcpu::state_memory() const {
@@ -86,8 +66,8 @@ void Vcpu::bind(uint64_t portal_word, const Portal& portal) {
     vcpu_backend().set_host_space(*this, hardware_.host_space);
     if (phase_ != Phase::InExit) return;
     // The exit at hand goes to the new portal: whoever works on it replies to nobody.
-    if (state() == State::InCall) leave_call();
-    if (state() == State::Waiting || state() == State::InCall) make_ready();
+    leave_call();
+    make_ready();
 }
 
 abi::Result<void> Vcpu::pull(uint32_t groups) {
@@ -106,8 +86,8 @@ void Vcpu::post(uint8_t vector, PostKind kind) {
 
 /// Who sees the request afterwards sees its kind, too.
 void Vcpu::request(uint8_t vector, bool level) {
-    if (apic_.set_level(vector, level)) events_.fetch_or(Event::Levels);
-    apic_.request(vector);
+    if (apic().set_level(vector, level)) events_.fetch_or(Event::Levels);
+    apic().request(vector);
 }
 
 void Vcpu::notify(uint32_t event) {
@@ -129,7 +109,7 @@ bool Vcpu::parking_is_over() {
     if ((events & Event::Recall) != 0) return true;
     if (phase_ == Phase::ParkedUntilRecall) return false;
     if ((events & Event::Nmi) != 0) return true;
-    return interrupts_enabled_ && apic_.deliverable().has_value();
+    return interrupts_enabled_ && apic().deliverable().has_value();
 }
 
 void Vcpu::resume() {
@@ -139,19 +119,14 @@ void Vcpu::resume() {
     }
     if (phase_ != Phase::Running) {
         activity_.exchange(Activity::Parked);
-        if (!parking_is_over()) leave_to_scheduler();
+        if (!parking_is_over()) block(State::Waiting);
         events_.fetch_or(Event::Interrupt);  // judged anew on the way into the guest
-        set_phase(Phase::Running);
+        phase_ = Phase::Running;
     }
     follow_spaces();
-    enter_guest();
-}
-
-void Vcpu::leave_to_scheduler() {
-    Scheduler& scheduler = Scheduler::current();
-    set_state(State::Waiting);
-    scheduler.block_running(*this);
-    scheduler.leave_kernel();
+    fpu::prepare_for_guest(*fpu_);
+    activity_.exchange(Activity::InGuest);
+    go_on();
 }
 
 /// What may have changed while other code ran on this CPU: translations of the guest, the monitor's existence. Both
@@ -167,12 +142,6 @@ void Vcpu::follow_spaces() {
         hardware_.host_space = kernel_root();
         backend.set_host_space(*this, hardware_.host_space);
     }
-}
-
-void Vcpu::enter_guest() {
-    fpu::prepare_for_guest(*fpu_);
-    activity_.exchange(Activity::InGuest);
-    go_on();
 }
 
 void Vcpu::go_on() {
@@ -215,15 +184,12 @@ void Vcpu::stops_waiting(uint64_t now) {
 void Vcpu::retire() {
     while (VirtualInterrupt* interrupt = virtual_interrupts_.front()) interrupt->lose_target();
     Scheduler::current().timers().cancel(timer_);
-    vcpu_backend().destroy(*this);
-    retired_ = true;
+    if (hardware_.control_block != nullptr) vcpu_backend().destroy(*this);
     leave_chains();
 }
 
 void Vcpu::release() {
-    // One that never got a capability was never retired, but has been loaded on its CPU.
-    if (!retired_) cross_cpu::run_on(cpu(), [this] { vcpu_backend().destroy(*this); });
-    fpu_->destroy(domain());
+    if (fpu_ != nullptr) fpu_->destroy(domain());
     domain().heap().free_pages(hardware_.control_block, 0);
     domain().heap().free_pages(state_memory_, state_memory_order);
 }

@@ -9,9 +9,6 @@
 // Concurrency: on its CPU with interrupts off, but `post`, `recall` and `state_memory`.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
-
 #include "abi/calls.hpp"
 #include "abi/vcpu.hpp"
 #include "base/range.hpp"
@@ -20,7 +17,6 @@
 #include "kernel/object/execution_context.hpp"
 #include "kernel/object/virtual_apic.hpp"
 #include "kernel/object/virtual_interrupt.hpp"
-#include "kernel/schedule/timer_queue.hpp"
 
 namespace bulkhead::kernel {
 
@@ -32,8 +28,9 @@ class Vcpu final : public ExecutionContext {
   public:
     static constexpr abi::ObjectType object_type = abi::ObjectType::Vcpu;
 
-    /// Makes a vCPU of a guest domain, in INIT state, with its state memory. Under the configuration lock.
-    static abi::Result<Vcpu*> create(Domain& guest, uint32_t cpu);
+    Vcpu(Domain& guest, uint32_t cpu);
+    /// In INIT state, with its state memory. Under the configuration lock.
+    abi::Result<void> initialise(uint32_t cpu);
     /// Physical memory of the state page and the virtual-APIC page. A memory object for it is derived from the vCPU.
     Range state_memory() const;
 
@@ -45,7 +42,6 @@ class Vcpu final : public ExecutionContext {
     void post(uint8_t vector, abi::PostKind kind);
     static bool valid_vector(uint64_t vector) { return vector >= 16 && vector <= 255; }
 
-    uint64_t portal_word() const { return portal_word_; }
     /// Its scheduling context is ready but does not run; and runs again. On its CPU.
     void starts_waiting();
     void stops_waiting(uint64_t now);
@@ -57,7 +53,7 @@ class Vcpu final : public ExecutionContext {
 
     // For the back-ends: exits, decoded. The instruction's position and length are in `hardware()`.
     VcpuHardware& hardware() { return hardware_; }
-    VirtualApic& apic() { return apic_; }
+    VirtualApic apic() { return VirtualApic{static_cast<std::byte*>(state_memory_) + abi::virtual_apic_page_offset}; }
     FpuState& fpu() { return *fpu_; }
 
     [[noreturn]] void on_cpuid();
@@ -83,8 +79,6 @@ class Vcpu final : public ExecutionContext {
     [[noreturn]] void on_other(abi::ExitReason reason, uint64_t first = 0, uint64_t second = 0);
     /// The exit was dealt with in the kernel: on with the guest.
     [[noreturn]] void go_on();
-    /// Delivers the exit at hand by the general path.
-    [[noreturn]] void send_exit_slowly();
     /// The same, counted.
     [[noreturn]] void absorbed(abi::ExitReason reason);
 
@@ -93,6 +87,7 @@ class Vcpu final : public ExecutionContext {
 
   private:
     friend class VirtualInterrupt;
+    friend struct Ipc;
     friend struct AsmOffsets;
     enum class Phase : uint8_t { InExit, Running, Parked, ParkedUntilRecall };
     enum class Activity : uint8_t { InKernel, InGuest, Parked };
@@ -103,34 +98,24 @@ class Vcpu final : public ExecutionContext {
         static constexpr uint32_t Levels = 1 << 3;  ///< a vector became level-triggered, or edge-triggered again
     };
 
-    Vcpu(Domain& guest, uint32_t cpu, void* state_memory, void* control_block, FpuState* fpu);
-
-    void initialise();
     abi::VcpuStatePage& page() const { return *static_cast<abi::VcpuStatePage*>(state_memory_); }
     void request(uint8_t vector, bool level);
     void notify(uint32_t event);
-    void set_phase(Phase phase) { phase_ = phase; }
-    [[noreturn]] void deliver(abi::ExitReason reason);
-    void prepare_exit(abi::ExitReason reason);
+    void prepare_exit(abi::ExitReason reason, uint64_t first, uint64_t second);
     [[noreturn]] void send_exit();
-    [[noreturn]] void enter_guest();
-    [[noreturn]] void leave_to_scheduler();
     [[noreturn]] void skip_and_go_on(abi::ExitReason reason);
     [[noreturn, gnu::noinline]] void skip_and_ring(Doorbell& doorbell);
     void take_events();
     bool parking_is_over();
     void follow_spaces();
-    void count(abi::ExitReason reason);
     void count_absorbed(abi::ExitReason reason);
 
     void apply(const abi::Registers& reply);
     void set_results(const abi::Registers& reply);
     void save_groups(uint32_t groups);
     [[nodiscard]] bool load_groups(uint32_t groups);
-    uint64_t read_entry(const StateEntry& entry);
     bool write_entry(const StateEntry& entry);
     void set_timer(uint64_t deadline, uint64_t vector);
-    void write_guest_deadline(uint64_t guest_tsc);
     static void timer_expired(Deadline& deadline);
     void refuse_state(uint64_t raw_reason, uint64_t detail);
 
@@ -150,14 +135,12 @@ class Vcpu final : public ExecutionContext {
     uint64_t flush_generation_ = 0;  // of that space, as of the last flush here
     abi::Registers exit_{};          // the words of the exit at hand
     uint32_t groups_[static_cast<size_t>(abi::ExitReason::Count)] = {};
-    void* state_memory_;
-    VirtualApic apic_;
-    FpuState* fpu_;
+    void* state_memory_ = nullptr;
+    FpuState* fpu_ = nullptr;
     Deadline timer_;
     uint64_t guest_deadline_ = 0;    // as the guest wrote it, while armed
     uint64_t waits_since_ = 0;       // ticks; 0: it runs, or has nothing to do
     uint64_t stolen_ticks_ = 0;
-    bool retired_ = false;
     IntrusiveList<VirtualInterrupt, &VirtualInterrupt::target_hook_> virtual_interrupts_;  // configuration lock
 };
 

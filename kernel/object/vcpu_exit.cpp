@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exits of a virtual CPU, as the back-ends report them: absorbed here, or made a call of the monitor's portal.
 #include "abi/message.hpp"
-#include "hw/x86/msr.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/doorbell.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
-#include "kernel/object/vcpu.hpp"
 #include "kernel/schedule/scheduler.hpp"
 #include "kernel/syscall/ipc.hpp"
 
@@ -19,8 +16,6 @@ using abi::Register;
 extern "C" [[noreturn]] void send_exit_by_sysexit(Vcpu& vcpu);
 extern "C" [[noreturn]] void send_exit_by_sysret(Vcpu& vcpu);
 
-namespace {
-
 /// The registers of the local APIC that are the kernel's, as x2APIC MSR numbers (SDM vol. 3A, table 11-6).
 struct X2Apic {
     static constexpr uint32_t first = 0x800;
@@ -31,26 +26,20 @@ struct X2Apic {
 };
 constexpr uint32_t tsc_deadline = static_cast<uint32_t>(x86::Msr::TscDeadline);
 
-}  // namespace
-
-/// The exit becomes a call.
-void Vcpu::deliver(ExitReason reason) {
-    prepare_exit(reason);
-    send_exit();
-}
-
 /// A new exit. Its words stay in `exit_`, for a monitor that takes over.
-void Vcpu::prepare_exit(ExitReason reason) {
+void Vcpu::prepare_exit(ExitReason reason, uint64_t first, uint64_t second) {
     reason_ = reason;
     ++sequence_;
-    count(reason);
+    ++page().exits[static_cast<size_t>(reason)];
+    exit_[Register::R8] = first;
+    exit_[Register::R9] = second;
     exit_[Register::Rax] = abi::MessageTag::Label::make(static_cast<uint32_t>(
         abi::ExitLabel::Reason::make(reason) | abi::ExitLabel::InstructionLength::make(hardware_.instruction_length)));
     exit_[Register::Rsi] = sequence_;
     exit_[Register::R13] = hardware_.rip;
     exit_[Register::R15] = 0;
     activity_.store(Activity::InKernel, std::memory_order_release);
-    set_phase(Phase::InExit);
+    phase_ = Phase::InExit;
 }
 
 /// Also for an exit that is delivered again.
@@ -66,10 +55,7 @@ void Vcpu::send_exit() {
     send_exit_by_sysret(*this);
 }
 
-extern "C" [[noreturn]] void send_exit_slowly(Vcpu& vcpu) { vcpu.send_exit_slowly(); }
-void Vcpu::send_exit_slowly() { Ipc::call_from_vcpu(*this, portal_word_, exit_); }
-
-void Vcpu::count(ExitReason reason) { ++page().exits[static_cast<size_t>(reason)]; }
+extern "C" [[noreturn]] void send_exit_slowly(Vcpu& vcpu) { Ipc::call_from_vcpu(vcpu); }
 
 void Vcpu::count_absorbed(ExitReason reason) {
     abi::VcpuStatePage& counters = page();
@@ -88,16 +74,13 @@ void Vcpu::skip_and_go_on(ExitReason reason) {
 }
 
 void Vcpu::on_other(ExitReason reason, uint64_t first, uint64_t second) {
-    exit_[Register::R8] = first;
-    exit_[Register::R9] = second;
-    deliver(reason);
+    prepare_exit(reason, first, second);
+    send_exit();
 }
 
 void Vcpu::on_cpuid() {
-    exit_[Register::R8] = hardware_.frame[GeneralRegister::Rax];
-    exit_[Register::R9] = hardware_.frame[GeneralRegister::Rcx];
     exit_[Register::R10] = fpu_->xcr0() | uint64_t{osxsave_} << cpuid_osxsave_bit;
-    deliver(ExitReason::Cpuid);
+    on_other(ExitReason::Cpuid, hardware_.frame[GeneralRegister::Rax], hardware_.frame[GeneralRegister::Rcx]);
 }
 
 void Vcpu::ring(Doorbell& doorbell) {
@@ -126,18 +109,16 @@ void Vcpu::on_port(uint64_t access, bool in, uint32_t key) {
     if (doorbells != nullptr) [[unlikely]] {
         if (Doorbell* doorbell = doorbells->find(key); doorbell != nullptr) skip_and_ring(*doorbell);
     }
-    exit_[Register::R8] = access;
-    exit_[Register::R9] = in ? 0 : hardware_.frame[GeneralRegister::Rax] & ((uint64_t{1} << 8 * abi::PortAccess::SizeBytes::read(access)) - 1);
-    deliver(in ? ExitReason::PortRead : ExitReason::PortWrite);
+    if (in) on_other(ExitReason::PortRead, access);
+    const uint64_t mask = (uint64_t{1} << 8 * abi::PortAccess::SizeBytes::read(access)) - 1;
+    on_other(ExitReason::PortWrite, access, hardware_.frame[GeneralRegister::Rax] & mask);
 }
 
 void Vcpu::on_hypercall() {
-    exit_[Register::R8] = hardware_.frame[GeneralRegister::Rax];
-    exit_[Register::R9] = hardware_.frame[GeneralRegister::Rbx];
     exit_[Register::R10] = hardware_.frame[GeneralRegister::Rcx];
     exit_[Register::Rbx] = hardware_.frame[GeneralRegister::Rdx];
     exit_[Register::R12] = hardware_.frame[GeneralRegister::Rsi];
-    deliver(ExitReason::Hypercall);
+    on_other(ExitReason::Hypercall, hardware_.frame[GeneralRegister::Rax], hardware_.frame[GeneralRegister::Rbx]);
 }
 
 void Vcpu::on_hlt() {
@@ -147,7 +128,7 @@ void Vcpu::on_hlt() {
     backend.skip_instruction(*this);
     interrupts_enabled_ = backend.interrupts_enabled(*this);
     backend.leave();
-    set_phase(Phase::Parked);
+    phase_ = Phase::Parked;
     Scheduler::current().leave_kernel();  // resumes this vCPU, which parks unless something came
 }
 
@@ -165,7 +146,7 @@ void Vcpu::on_end_of_interrupt(uint8_t vector) {
 void Vcpu::on_msr_read(uint32_t index) {
     std::optional<uint64_t> value;
     if (index - X2Apic::first < X2Apic::count) {
-        if (const auto word = apic_.read(index - X2Apic::first)) value = *word;
+        value = apic().read(index - X2Apic::first);
     } else if (index == tsc_deadline && (absorb_ & static_cast<uint32_t>(abi::AbsorbFlag::TscDeadline)) != 0) {
         value = timer_.armed() ? guest_deadline_ : 0;
     } else {
@@ -183,11 +164,11 @@ void Vcpu::on_msr_write(uint32_t index, uint64_t value) {
             if (value != 0) break;  // #GP, which is the monitor's to inject
             vcpu_backend().skip_instruction(*this);
             look_for_interrupts();
-            if (const auto ended = apic_.end_of_interrupt(); ended && ended->level) on_end_of_interrupt(ended->vector);
+            if (const auto ended = apic().end_of_interrupt(); ended && ended->level) on_end_of_interrupt(ended->vector);
             absorbed(ExitReason::MsrWrite);
         case X2Apic::task_priority:
             if (value > UINT8_MAX) break;
-            apic_.set_task_priority(static_cast<uint8_t>(value));
+            apic().set_task_priority(static_cast<uint8_t>(value));
             look_for_interrupts();
             skip_and_go_on(ExitReason::MsrWrite);
         case X2Apic::self_interrupt:
@@ -195,10 +176,13 @@ void Vcpu::on_msr_write(uint32_t index, uint64_t value) {
             request(static_cast<uint8_t>(value), false);
             look_for_interrupts();
             skip_and_go_on(ExitReason::MsrWrite);
-        case tsc_deadline:
+        case tsc_deadline: {
             if ((absorb_ & static_cast<uint32_t>(abi::AbsorbFlag::TscDeadline)) == 0) break;
-            write_guest_deadline(value);
+            guest_deadline_ = value;
+            const volatile uint32_t& wanted_vector = page().absorbed_timer_vector;
+            set_timer(value == 0 ? abi::no_deadline : value - hardware_.tsc_offset, wanted_vector);
             skip_and_go_on(ExitReason::MsrWrite);
+        }
         default:
             if (vcpu_backend().write_msr(*this, index, value)) skip_and_go_on(ExitReason::MsrWrite);
             break;
@@ -206,25 +190,14 @@ void Vcpu::on_msr_write(uint32_t index, uint64_t value) {
     on_other(ExitReason::MsrWrite, index, value);
 }
 
-void Vcpu::write_guest_deadline(uint64_t guest_tsc) {
-    guest_deadline_ = guest_tsc;
-    const volatile uint32_t& wanted_vector = page().absorbed_timer_vector;
-    set_timer(guest_tsc == 0 ? abi::no_deadline : guest_tsc - hardware_.tsc_offset, wanted_vector);
-}
-
 void Vcpu::set_timer(uint64_t deadline, uint64_t vector) {
     TimerQueue& timers = Scheduler::current().timers();
     timer_vector_ = valid_vector(vector) ? static_cast<uint8_t>(vector) : 0;
     page().timer_deadline = deadline;
     page().timer_vector = timer_vector_;
-    if (deadline == abi::no_deadline) {
-        timers.cancel(timer_);
-    } else if (deadline <= read_tsc()) {
-        timers.cancel(timer_);
-        timer_expired(timer_);
-    } else {
-        timers.arm(timer_, deadline);
-    }
+    if (deadline > read_tsc() && deadline != abi::no_deadline) return timers.arm(timer_, deadline);
+    timers.cancel(timer_);
+    if (deadline != abi::no_deadline) timer_expired(timer_);
 }
 
 void Vcpu::timer_expired(Deadline& deadline) {

@@ -2,12 +2,7 @@
 // The end of an exit: what the monitor's reply says, and the state page both ways. All of it is hostile input; the page
 // is read at most once per member.
 #include "abi/message.hpp"
-#include "hw/x86/vmx.hpp"
-#include "kernel/arch/x86_64/vcpu_state.hpp"
-#include "kernel/object/domain.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
-#include "kernel/object/vcpu.hpp"
-#include "kernel/schedule/scheduler.hpp"
 
 namespace bulkhead::kernel {
 
@@ -16,16 +11,14 @@ using abi::Register;
 using abi::ReplyFlag;
 using abi::VcpuStateGroup;
 
-namespace {
-
-constexpr uint32_t word(VcpuStateGroup group) { return static_cast<uint32_t>(group); }
+static constexpr uint32_t word(VcpuStateGroup group) { return static_cast<uint32_t>(group); }
 
 /// "VM-entry failure due to invalid guest state" of VT-x stands for every refused state (include/abi/vcpu.hpp).
 constexpr uint64_t invalid_guest_state = x86::VmxExitReason::EntryFailure::mask |
                                          x86::VmxExitReason::Basic::make(x86::VmxExit::InvalidGuestState);
 
 /// An exception as the monitor describes it, for the entry field.
-uint64_t exception_event(uint64_t description) {
+static uint64_t exception_event(uint64_t description) {
     using x86::EventInformation;
     using Injected = abi::InjectedEvent;
     uint64_t event = EventInformation::make(Injected::Vector::read(description), EventInformation::Kind::HardwareException);
@@ -33,8 +26,6 @@ uint64_t exception_event(uint64_t description) {
         event |= EventInformation::HasErrorCode::mask | EventInformation::ErrorCode::make(Injected::ErrorCode::read(description));
     return event;
 }
-
-}  // namespace
 
 void Vcpu::finish_call(abi::Status status, const abi::Registers& reply) {
     if (status != abi::Status::Ok) {
@@ -51,7 +42,7 @@ void Vcpu::finish_call(abi::Status status, const abi::Registers& reply) {
 void Vcpu::apply(const abi::Registers& reply) {
     VcpuBackend backend = vcpu_backend();
     const auto flags = abi::ReplyFlags::from_word(abi::MessageTag::Label::read(reply[Register::Rax]));
-    set_phase(Phase::Running);
+    phase_ = Phase::Running;
     const uint32_t changed = static_cast<uint32_t>(reply[Register::R12]) & abi::all_vcpu_state_groups;
     if (changed != 0 && !load_groups(changed)) return;
     if (flags.has(ReplyFlag::SkipInstruction) && hardware_.instruction_length != 0) {
@@ -70,10 +61,10 @@ void Vcpu::apply(const abi::Registers& reply) {
         look_for_interrupts();
     }
     if (flags.has(ReplyFlag::ParkUntilRecall)) {
-        set_phase(Phase::ParkedUntilRecall);
+        phase_ = Phase::ParkedUntilRecall;
     } else if (flags.has(ReplyFlag::Park)) {
         interrupts_enabled_ = backend.interrupts_enabled(*this);
-        set_phase(Phase::Parked);
+        phase_ = Phase::Parked;
     }
 }
 
@@ -110,18 +101,14 @@ void Vcpu::set_results(const abi::Registers& reply) {
     }
 }
 
-uint64_t Vcpu::read_entry(const StateEntry& entry) {
-    if (entry.rule == StateRule::Xcr0) return fpu_->xcr0();
-    return vcpu_backend().read_state(*this, entry);
-}
-
 void Vcpu::save_groups(uint32_t groups) {
     VcpuBackend backend = vcpu_backend();
     backend.begin_state_access(*this, groups);
     auto* bytes = static_cast<std::byte*>(state_memory_);
     for (const StateEntry& entry : state_table::entries) {
         if ((word(entry.group) & groups) == 0) continue;
-        state_table::store(bytes + entry.offset, entry.bytes, read_entry(entry));
+        const uint64_t value = entry.rule == StateRule::Xcr0 ? fpu_->xcr0() : backend.read_state(*this, entry);
+        state_table::store(bytes + entry.offset, entry.bytes, value);
     }
     valid_groups_ |= groups;
     page().valid = valid_groups_;
@@ -157,9 +144,7 @@ bool Vcpu::load_groups(uint32_t groups) {
 /// Makes InvalidState the exit at hand, in place of running the guest.
 void Vcpu::refuse_state(uint64_t raw_reason, uint64_t detail) {
     hardware_.instruction_length = 0;
-    exit_[Register::R8] = raw_reason;
-    exit_[Register::R9] = detail;
-    prepare_exit(ExitReason::InvalidState);
+    prepare_exit(ExitReason::InvalidState, raw_reason, detail);
 }
 
 }  // namespace bulkhead::kernel

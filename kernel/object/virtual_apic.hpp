@@ -21,29 +21,26 @@ class VirtualApic {
 
     /// Whether its end of interrupt shall be reported. True if that is a change.
     [[nodiscard]] bool set_level(uint8_t vector, bool level) {
-        if (((*word(Register::Tmr, vector) & bit(vector)) != 0) == level) return false;
-        if (level) {
-            __atomic_fetch_or(word(Register::Tmr, vector), bit(vector), __ATOMIC_RELAXED);
-        } else {
-            __atomic_fetch_and(word(Register::Tmr, vector), ~bit(vector), __ATOMIC_RELAXED);
-        }
+        if (is_set(Register::Tmr, vector) == level) return false;
+        if (level) set(Register::Tmr, vector);
+        if (!level) clear(Register::Tmr, vector);
         return true;
     }
     /// Makes a vector pending.
-    void request(uint8_t vector) { __atomic_fetch_or(word(Register::Irr, vector), bit(vector), __ATOMIC_RELEASE); }
+    void request(uint8_t vector) { set(Register::Irr, vector); }
 
     /// The largest vector set in IRR, ISR or TMR.
     std::optional<uint8_t> highest(Register bank) const {
 #pragma GCC unroll 8
         for (int index = words_per_bank - 1; index >= 0; --index) {
-            const uint32_t set = __atomic_load_n(word(bank, static_cast<uint8_t>(index * 32)), __ATOMIC_RELAXED);
-            if (set != 0) return static_cast<uint8_t>(index * 32 + 31 - __builtin_clz(set));
+            const uint32_t bits = word(bank, static_cast<uint8_t>(index * 32));
+            if (bits != 0) return static_cast<uint8_t>(index * 32 + 31 - __builtin_clz(bits));
         }
         return std::nullopt;
     }
 
-    uint8_t task_priority() const { return static_cast<uint8_t>(*at(Register::Tpr)); }
-    void set_task_priority(uint8_t priority) { *at(Register::Tpr) = priority; }
+    uint8_t task_priority() const { return static_cast<uint8_t>(word(Register::Tpr)); }
+    void set_task_priority(uint8_t priority) { word(Register::Tpr) = priority; }
 
     /// SDM vol. 3A, 11.8.3.1.
     uint8_t processor_priority() const {
@@ -69,12 +66,8 @@ class VirtualApic {
         take_request(vector);
         begin_service(vector);
     }
-    void take_request(uint8_t vector) {
-        __atomic_fetch_and(word(Register::Irr, vector), ~bit(vector), __ATOMIC_RELAXED);
-    }
-    void begin_service(uint8_t vector) {
-        __atomic_fetch_or(word(Register::Isr, vector), bit(vector), __ATOMIC_RELAXED);
-    }
+    void take_request(uint8_t vector) { clear(Register::Irr, vector); }
+    void begin_service(uint8_t vector) { set(Register::Isr, vector); }
     /// What an EOI ended; `level` if its TMR bit is set.
     struct Ended {
         uint8_t vector;
@@ -83,23 +76,21 @@ class VirtualApic {
     std::optional<Ended> end_of_interrupt() {
         const auto vector = highest(Register::Isr);
         if (!vector) return std::nullopt;
-        __atomic_fetch_and(word(Register::Isr, *vector), ~bit(*vector), __ATOMIC_RELAXED);
-        return Ended{*vector, (*word(Register::Tmr, *vector) & bit(*vector)) != 0};
+        clear(Register::Isr, *vector);
+        return Ended{*vector, is_set(Register::Tmr, *vector)};
     }
     /// 64 bits of TMR, for the EOI-exit bitmap.
     uint64_t level_vectors(unsigned quarter) const {
-        const uint64_t low = *word(Register::Tmr, static_cast<uint8_t>(quarter * 64));
-        return low | uint64_t{*word(Register::Tmr, static_cast<uint8_t>(quarter * 64 + 32))} << 32;
+        const auto vector = static_cast<uint8_t>(quarter * 64);
+        return word(Register::Tmr, vector) | uint64_t{word(Register::Tmr, vector + 32)} << 32;
     }
     /// The value of register number `index` (x2APIC MSR number minus 800h) that belongs to this half.
     std::optional<uint32_t> read(uint32_t index) const {
-        constexpr uint32_t tpr = 0x8, ppr = 0xa, first_bank = 0x10, behind_banks = 0x28;
+        constexpr uint32_t tpr = 0x8, ppr = 0xa, first_bank = 0x10, words = 3 * words_per_bank;
         if (index == tpr) return task_priority();
         if (index == ppr) return processor_priority();
-        if (index >= first_bank && index < behind_banks) {
-            return __atomic_load_n(reinterpret_cast<const volatile uint32_t*>(page_ + index * register_bytes), __ATOMIC_RELAXED);
-        }
-        return std::nullopt;
+        if (index - first_bank >= words) return std::nullopt;
+        return word(Register::Isr, (index - first_bank) * 32);
     }
 
   private:
@@ -108,12 +99,13 @@ class VirtualApic {
     static constexpr uint8_t class_mask = 0xf0;
 
     static uint32_t bit(uint8_t vector) { return 1u << vector % 32; }
-    volatile uint32_t* at(Register index) const {
-        return reinterpret_cast<volatile uint32_t*>(page_ + static_cast<unsigned>(index));
+    /// The word of a register, or of a bank the one with the bit of `vector`.
+    volatile uint32_t& word(Register bank, unsigned vector = 0) const {
+        return *reinterpret_cast<volatile uint32_t*>(page_ + static_cast<unsigned>(bank) + vector / 32 * register_bytes);
     }
-    volatile uint32_t* word(Register bank, uint8_t vector) const {
-        return reinterpret_cast<volatile uint32_t*>(page_ + static_cast<unsigned>(bank) + vector / 32 * register_bytes);
-    }
+    bool is_set(Register bank, uint8_t vector) const { return (word(bank, vector) & bit(vector)) != 0; }
+    void set(Register bank, uint8_t vector) { __atomic_fetch_or(&word(bank, vector), bit(vector), __ATOMIC_RELEASE); }
+    void clear(Register bank, uint8_t vector) { __atomic_fetch_and(&word(bank, vector), ~bit(vector), __ATOMIC_RELEASE); }
 
     uint8_t* page_;
 };

@@ -6,9 +6,8 @@
 namespace bulkhead::kernel {
 
 VirtualInterrupt::VirtualInterrupt(Domain& owner, Vcpu& target, uint8_t vector)
-    : Object{object_type, &owner, &target}, state_{static_cast<uint32_t>(Vector::make(vector))} {
-    target_.store(&target);
-    target.virtual_interrupts_.push_back(*this);
+    : Object{object_type, &owner, &target} {
+    set(target, vector, false);
 }
 
 void VirtualInterrupt::post() {

@@ -7,10 +7,7 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 
-#include "base/bit_field.hpp"
-#include "base/intrusive_list.hpp"
 #include "kernel/object/object.hpp"
 
 namespace bulkhead::kernel {
@@ -40,7 +37,7 @@ class VirtualInterrupt final : public Object {
     using Pending = Bit<9>;
 
     std::atomic<Vcpu*> target_{nullptr};
-    std::atomic<uint32_t> state_;
+    std::atomic<uint32_t> state_{0};
 };
 
 }  // namespace bulkhead::kernel

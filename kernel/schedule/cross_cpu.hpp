@@ -10,25 +10,20 @@
 
 namespace bulkhead::kernel::cross_cpu {
 
-using Function = void (*)(void*);
-
-/// Runs `function(argument)` on one CPU and waits for it. Under the configuration lock.
-void run_on(uint32_t cpu, Function function, void* argument);
-/// Runs it on all CPUs, this one included, and waits.
-void run_everywhere(Function function, void* argument);
-/// The same for function objects without arguments.
+/// Runs `function(argument)` on those of `cpus`, as bits, that there are, and waits for it. Under the configuration lock.
+void run(uint64_t cpus, void (*function)(void*), void* argument);
+/// Runs a function object without arguments on one CPU, which may be this one.
 template <typename Work>
 void run_on(uint32_t cpu, Work work) {
-    run_on(cpu, [](void* argument) { (*static_cast<Work*>(argument))(); }, &work);
+    run(uint64_t{1} << cpu, [](void* argument) { (*static_cast<Work*>(argument))(); }, &work);
 }
+/// The same on all CPUs, this one included.
 template <typename Work>
 void run_everywhere(Work work) {
-    run_everywhere([](void* argument) { (*static_cast<Work*>(argument))(); }, &work);
+    run(~uint64_t{0}, [](void* argument) { (*static_cast<Work*>(argument))(); }, &work);
 }
 /// Makes a CPU look for wake-ups and pending work: a guest on it exits.
 void kick(uint32_t cpu);
-/// Serves the wake-ups other CPUs asked for.
-void serve_wake_ups();
 /// The inter-processor interrupt arrived: serves requests and wake-ups.
 void interrupt();
 

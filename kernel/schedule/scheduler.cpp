@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/schedule/scheduler.hpp"
 
-#include <new>
-
-#include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/memory/kernel_pages.hpp"
-#include "kernel/object/thread.hpp"
 #include "kernel/object/vcpu.hpp"
 #include "kernel/platform/timer.hpp"
 #include "kernel/schedule/cross_cpu.hpp"
@@ -17,11 +12,10 @@ namespace bulkhead::kernel {
 Scheduler::Scheduler(Cpu& cpu) : cpu_{cpu}, slice_{turn_over, this} {}
 
 void Scheduler::initialise(Cpu& cpu) {
-    constexpr unsigned order = 1;
-    static_assert(sizeof(Scheduler) <= page_size_bytes << order);
-    const std::optional<PhysicalAddress> pages = allocate_pages(order);
-    ASSERT(pages.has_value());  // the pool is at least 16 MiB at boot
-    cpu.scheduler = new (direct_map(*pages)) Scheduler{cpu};
+    static_assert(sizeof(Scheduler) <= page_size_bytes);
+    const std::optional<PhysicalAddress> page = allocate_pages();
+    ASSERT(page.has_value());  // the pool is at least 16 MiB at boot
+    cpu.scheduler = new (direct_map(*page)) Scheduler{cpu};
 }
 
 uint64_t Scheduler::slice_ticks() { return tsc_hz() / slice_hz; }
@@ -29,16 +23,16 @@ Scheduler& Scheduler::current() { return *Cpu::current().scheduler; }
 ExecutionContext* Scheduler::running() const { return cpu_.running; }
 SchedulingContext* Scheduler::running_on() const { return cpu_.running_on; }
 
-void Scheduler::enqueue(SchedulingContext& context, bool front) {
+void Scheduler::enqueue(SchedulingContext& context) {
     const uint8_t priority = context.priority_;
     context.state_ = SchedulingContext::State::Ready;
     if (!context.plain_ && context.root_->is_vcpu()) static_cast<Vcpu*>(context.root_)->starts_waiting();
-    ready_.push(context, front);
+    ready_.push(context, false);
     const SchedulingContext* running_on = cpu_.running_on;
     if (running_on == nullptr || running_on->priority_ < priority) {
         preempt_ = true;
     } else if (running_on->priority_ == priority && running_on->started_ + running_on->slice_left_ < slice_end_) {
-        limit_turn(*running_on);
+        limit_turn();
     }
 }
 
@@ -49,13 +43,8 @@ void Scheduler::leave_kernel() {
         if (running->can_run()) running->resume();
     }
     const uint64_t now = read_tsc();
-    put_away(now);
+    settle(now);
     choose(now);
-}
-
-void Scheduler::set_running(ExecutionContext& next) {
-    if (cpu_.running != nullptr && cpu_.running->donated_ != nullptr) cpu_.running->donated_->active_ = cpu_.running;
-    cpu_.running = &next;
 }
 
 void Scheduler::switch_to(ExecutionContext& next) {
@@ -63,41 +52,12 @@ void Scheduler::switch_to(ExecutionContext& next) {
     leave_kernel();
 }
 
-void Scheduler::abandon_running() {
-    cpu_.running = nullptr;
-    preempt_ = true;
-}
-
-void Scheduler::abandon_scheduling_context() {
-    cpu_.running_on = nullptr;
-    preempt_ = true;
-}
-
-void Scheduler::block_running(ExecutionContext& context) {
-    if (cpu_.running_on != nullptr) context.park(*cpu_.running_on);
-    preempt_ = true;
-}
-
-/// Stores what runs, so that something else can be chosen.
-void Scheduler::put_away(uint64_t now) {
-    if (cpu_.running != nullptr) {
-        ExecutionContext& context = *cpu_.running;
-        cpu_.running = nullptr;
-        const bool on_chain = context.state_ == ExecutionContext::State::Ready ||
-                              context.state_ == ExecutionContext::State::Waiting ||
-                              context.state_ == ExecutionContext::State::Helping ||
-                              context.state_ == ExecutionContext::State::Stopped;
-        if (on_chain && context.donated_ != nullptr) context.donated_->active_ = &context;
-    }
-    if (cpu_.running_on != nullptr) {
-        SchedulingContext& context = *cpu_.running_on;
-        cpu_.running_on = nullptr;
-        settle(context, now);
-    }
-}
-
-/// Charges a scheduling context that stops running, and queues it unless it waits.
-void Scheduler::settle(SchedulingContext& context, uint64_t now) {
+/// Stores what runs, so that something else can be chosen: its scheduling context is charged, and queued unless it waits.
+void Scheduler::settle(uint64_t now) {
+    ExecutionContext* running = cpu_.running;
+    if (running != nullptr && running->donated_ != nullptr) running->donated_->active_ = running;
+    if (cpu_.running_on == nullptr) return;
+    SchedulingContext& context = *cpu_.running_on;
     const uint64_t ran = now - context.started_;
     if (context.budget_ != 0) context.charge(ran);
     // A slice goes on behind preemptions, so that they do not keep equals from their turn.
@@ -120,6 +80,7 @@ void Scheduler::choose(uint64_t now) {
     ExecutionContext& next = *context->active_;
     if (next.state_ != ExecutionContext::State::Ready) choose_slowly(now);
     if (context->next_ != context && now + context->slice_left_ < slice_end_) choose_slowly(now);
+    dequeue(*context);
     begin_turn(*context, now);
     return_to_thread(cpu_, static_cast<Thread&>(next));
 }
@@ -129,18 +90,21 @@ void Scheduler::choose_slowly(uint64_t now) {
     cpu_.running_on = nullptr;
     for (;;) {
         SchedulingContext* first;
-        while ((first = ready_.next()) == nullptr) now = idle();
+        while ((first = ready_.next()) == nullptr) {
+            // An interrupt between the last look and HLT is held off by the instruction behind STI (SDM volume 2B, STI).
+            asm volatile("sti; hlt; cli" : : : "memory");
+            now = read_tsc();
+        }
         SchedulingContext& context = *first;
+        dequeue(context);
         if (context.budget_ != 0) context.take_due_replenishments(now);
         if (context.depleted()) {
-            ready_.remove(context);
             context.arm_replenishment();
             continue;
         }
         if (context.root_->is_vcpu()) static_cast<Vcpu*>(context.root_)->stops_waiting(now);
         ExecutionContext& next = *context.active_;
         if (!next.can_run()) {
-            ready_.remove(context);
             next.park(context);
             continue;
         }
@@ -148,13 +112,12 @@ void Scheduler::choose_slowly(uint64_t now) {
         // Here a timer that is left over is taken back: a guest shall not exit for it.
         timers_.cancel(slice_);
         slice_end_ = abi::no_deadline;
-        limit_turn(context);
+        limit_turn();
         next.resume();
     }
 }
 
 void Scheduler::begin_turn(SchedulingContext& context, uint64_t now) {
-    ready_.remove(context);
     context.state_ = SchedulingContext::State::Running;
     context.started_ = now;
     cpu_.running = context.active_;
@@ -162,25 +125,17 @@ void Scheduler::begin_turn(SchedulingContext& context, uint64_t now) {
     preempt_ = slice_over_ = false;
 }
 
-void Scheduler::run() { choose(read_tsc()); }
-
-uint64_t Scheduler::idle() {
-    preempt_ = slice_over_ = false;
-    // An interrupt between the last look and HLT is held off by the instruction behind STI (SDM volume 2B, STI).
-    asm volatile("sti; hlt; cli" : : : "memory");
-    return read_tsc();
-}
-
 /// How long the running scheduling context may go on: its budget, and a slice if it has equals.
-uint64_t Scheduler::end_of_turn(const SchedulingContext& context) const {
-    uint64_t left = context.remaining();
-    if (ready_.any(context.priority_) && context.slice_left_ < left) left = context.slice_left_;
+uint64_t Scheduler::end_of_turn() {
+    const SchedulingContext& context = *cpu_.running_on;
+    uint64_t left = context.budget_ == 0 ? abi::no_deadline : context.remaining_;
+    if (ready_.ring_of(context).first() != nullptr && context.slice_left_ < left) left = context.slice_left_;
     return left < abi::no_deadline / 2 ? context.started_ + left : abi::no_deadline;
 }
 
 /// A timer that strikes before the end stays, because most turns end before any does: `turn_over` looks again.
-void Scheduler::limit_turn(const SchedulingContext& context) {
-    const uint64_t end = end_of_turn(context);
+void Scheduler::limit_turn() {
+    const uint64_t end = end_of_turn();
     if (end >= slice_end_) return;
     slice_end_ = end;
     timers_.arm(slice_, end);
@@ -189,13 +144,9 @@ void Scheduler::limit_turn(const SchedulingContext& context) {
 void Scheduler::turn_over(Deadline& deadline) {
     Scheduler& scheduler = deadline.owner<Scheduler>();
     scheduler.slice_end_ = abi::no_deadline;
-    const SchedulingContext* context = scheduler.running_on();
-    if (context == nullptr) return;
-    if (scheduler.end_of_turn(*context) <= read_tsc()) {
-        scheduler.slice_over_ = scheduler.preempt_ = true;
-    } else {
-        scheduler.limit_turn(*context);
-    }
+    if (scheduler.running_on() == nullptr) return;
+    if (scheduler.end_of_turn() <= read_tsc()) return scheduler.yield();
+    scheduler.limit_turn();
 }
 
 void Scheduler::wake_from_anywhere(ExecutionContext& context) {

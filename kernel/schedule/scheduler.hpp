@@ -9,17 +9,47 @@
 #pragma once
 
 #include <atomic>
-#include <cstdint>
 
 #include "abi/layout.hpp"
 #include "kernel/object/scheduling_context.hpp"
-#include "kernel/schedule/ready_queue.hpp"
-#include "kernel/schedule/timer_queue.hpp"
 
 namespace bulkhead::kernel {
 
-class ExecutionContext;
 struct Cpu;
+
+/// The scheduling contexts of a CPU that wait for their turn: a ring for each priority, a bitmap of the rings that may
+/// have some, and a word that says which words of the bitmap have bits. The bit of a ring that became empty stays until
+/// somebody looks for the most urgent one: mostly the ring is in use again before. Each such bit is looked at once.
+class ReadyQueue {
+  public:
+    /// Whose turn is next, null if nobody is ready.
+    SchedulingContext* next() {
+        while (words_in_use_ != 0) {
+            const int word = 31 ^ __builtin_clz(words_in_use_);
+            const int bit = 63 ^ __builtin_clzll(words_[word]);
+            if (SchedulingContext* first = rings_[word * 64 + bit].first(); first != nullptr) return first;
+            words_[word] &= ~(uint64_t{1} << bit);
+            if (words_[word] == 0) words_in_use_ &= ~(1u << word);
+        }
+        return nullptr;
+    }
+    SchedulingRing& ring_of(const SchedulingContext& context) { return rings_[context.priority_]; }
+    void push(SchedulingContext& context, bool front) {
+        const uint8_t priority = context.priority_;
+        rings_[priority].push(context, front);
+        uint64_t& word = words_[priority / 64];
+        if ((word >> priority % 64 & 1) != 0) [[likely]] return;
+        word |= uint64_t{1} << priority % 64;
+        words_in_use_ |= 1u << priority / 64;
+    }
+
+  private:
+    friend struct AsmOffsets;
+
+    uint32_t words_in_use_ = 0;
+    uint64_t words_[abi::priorities / 64] = {};
+    SchedulingRing rings_[abi::priorities];
+};
 
 class Scheduler {
   public:
@@ -35,12 +65,12 @@ class Scheduler {
     TimerQueue& timers() { return timers_; }
 
     /// Queues a scheduling context that is neither queued nor running; preempts if it is more urgent.
-    void enqueue(SchedulingContext& context) { enqueue(context, false); }
+    void enqueue(SchedulingContext& context);
     /// Takes a queued one out.
-    void dequeue(SchedulingContext& context) { ready_.remove(context); }
+    void dequeue(SchedulingContext& context) { ready_.ring_of(context).remove(context); }
     /// Puts the running one behind its equals at the next opportunity.
     void yield() { slice_over_ = preempt_ = true; }
-    /// Makes the next `leave_kernel` choose anew.
+    /// Makes the next `leave_kernel` choose anew: what runs may have died.
     void preempt() { preempt_ = true; }
     /// Whether it will.
     bool preemption_due() const { return preempt_; }
@@ -49,21 +79,11 @@ class Scheduler {
     [[noreturn]] void leave_kernel();
     /// Makes `next` the running context on the running scheduling context, and leaves the kernel.
     [[noreturn]] void switch_to(ExecutionContext& next);
-    /// As `switch_to`, but the caller leaves the kernel.
-    void set_running(ExecutionContext& next);
-    /// Forgets the running context, which died; its scheduling context goes on with what is active on it.
-    void abandon_running();
-    /// Forgets the running scheduling context, which died.
-    void abandon_scheduling_context();
-    /// The running context stops being ready: its scheduling context waits for it. `leave_kernel` must follow.
-    void block_running(ExecutionContext& context);
-    /// For the start of a CPU: there is no running context yet.
-    [[noreturn]] void run();
 
     /// Runs the most urgent one; nothing runs any more. For the hand-laid path of Wait.
     [[noreturn]] void choose(uint64_t now);
-    /// Sets the timer if this, the running one, shall not go on for ever.
-    void limit_turn(const SchedulingContext& context);
+    /// Sets the timer if the running one shall not go on for ever.
+    void limit_turn();
 
     /// How long a scheduling context runs before its equals do.
     static uint64_t slice_ticks();
@@ -74,14 +94,10 @@ class Scheduler {
 
   private:
     friend struct AsmOffsets;
-    void enqueue(SchedulingContext& context, bool front);
-    void put_away(uint64_t now);
-    void settle(SchedulingContext& context, uint64_t now);
-    /// Halts until an interrupt came; returns the time.
-    uint64_t idle();
+    void settle(uint64_t now);
     [[noreturn]] [[gnu::noinline]] void choose_slowly(uint64_t now);
     void begin_turn(SchedulingContext& context, uint64_t now);
-    uint64_t end_of_turn(const SchedulingContext& context) const;
+    uint64_t end_of_turn();
     static void turn_over(Deadline& deadline);
 
     static constexpr uint64_t slice_hz = 100;

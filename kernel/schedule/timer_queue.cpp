@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/schedule/timer_queue.hpp"
 
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/platform/timer.hpp"
 
 namespace bulkhead::kernel {
@@ -12,22 +11,20 @@ void TimerQueue::arm(Deadline& deadline, uint64_t time) {
     Deadline* position = queue_.front();
     while (position != nullptr && position->time_ <= time) position = queue_.next(*position);
     queue_.insert_before(position, deadline);
-    if (time < programmed_) program(time);
+    program_at_latest(time);
 }
 
 void TimerQueue::expire() {
     programmed_ = ~uint64_t{0};
     while (Deadline* first = queue_.front()) {
-        if (first->time_ > read_tsc()) {
-            if (first->time_ < programmed_) program(first->time_);
-            break;
-        }
+        if (first->time_ > read_tsc()) return program_at_latest(first->time_);
         queue_.remove(*first);
         first->action_(*first);
     }
 }
 
-void TimerQueue::program(uint64_t time) {
+void TimerQueue::program_at_latest(uint64_t time) {
+    if (time >= programmed_) return;
     programmed_ = time;
     timer_set_deadline(time);
 }

@@ -18,23 +18,19 @@ class Deadline {
 
     /// `owner` is what the action is about; it embeds the deadline.
     Deadline(Action action, void* owner) : action_{action}, owner_{owner} {}
-    Deadline(const Deadline&) = delete;
-    Deadline& operator=(const Deadline&) = delete;
 
     bool armed() const { return hook_.linked(); }
     template <typename T>
     T& owner() const {
         return *static_cast<T*>(owner_);
     }
-    /// Absolute TSC ticks, while armed.
-    uint64_t time() const { return time_; }
 
   private:
     friend class TimerQueue;
 
     Action action_;
     void* owner_;
-    uint64_t time_ = 0;
+    uint64_t time_ = 0;  // absolute TSC ticks, while armed
     ListHook<Deadline> hook_;
 };
 
@@ -50,7 +46,7 @@ class TimerQueue {
     void expire();
 
   private:
-    void program(uint64_t time);
+    void program_at_latest(uint64_t time);
 
     IntrusiveList<Deadline, &Deadline::hook_> queue_;
     uint64_t programmed_ = ~uint64_t{0};

@@ -91,17 +91,12 @@ void Ipc::deliver(ExecutionContext& caller, const Portal& portal, const abi::Reg
     Scheduler::current().switch_to(handler);
 }
 
-void Ipc::call_from_vcpu(Vcpu& vcpu, uint64_t portal_word, const abi::Registers& message) {
-    auto portal = portal_from(portal_word, vcpu.cpu());
-    if (!portal.ok()) {
-        Scheduler& scheduler = Scheduler::current();
-        vcpu.set_state(State::Waiting);
-        scheduler.block_running(vcpu);
-        scheduler.leave_kernel();
-    }
+void Ipc::call_from_vcpu(Vcpu& vcpu) {
+    auto portal = portal_from(vcpu.portal_word_, vcpu.cpu());
+    if (!portal.ok()) vcpu.block(State::Waiting);
     Thread& handler = portal.value()->handler();
     if (handler.state() != State::Idle) help(vcpu, handler);
-    deliver(vcpu, *portal.value(), message);
+    deliver(vcpu, *portal.value(), vcpu.exit_);
 }
 
 /// The hand-laid path of a reply to a vCPU has made the handler idle and the vCPU running.
@@ -169,7 +164,6 @@ void Ipc::reply(Thread& handler) {
         message[Register::Rax] = tag;
         caller->set_state(State::Ready);
         caller->finish_call(status, message);
-        caller->callee_ = nullptr;
     }
     handler.caller_ = nullptr;
     handler.donated_ = nullptr;
@@ -178,7 +172,7 @@ void Ipc::reply(Thread& handler) {
     // Whoever was parked on this handler while it waited helps no more and calls now; none is left when it runs.
     if (caller != nullptr && lent == scheduler.running_on()) scheduler.switch_to(*caller);
     if (caller != nullptr && lent != nullptr) lent->active_ = caller;
-    scheduler.abandon_running();
+    scheduler.preempt();
     scheduler.leave_kernel();
 }
 
@@ -186,7 +180,7 @@ void Ipc::reply(Thread& handler) {
 Portal* Ipc::wanted_portal(const ExecutionContext& caller) {
     uint64_t word = 0;
     if (caller.is_vcpu()) {
-        word = static_cast<const Vcpu&>(caller).portal_word();
+        word = static_cast<const Vcpu&>(caller).portal_word_;
     } else {
         const auto& thread = static_cast<const Thread&>(caller);
         word = thread.in_exception() ? thread.exception_portal_
@@ -202,7 +196,7 @@ ExecutionContext* Ipc::end_of_chain(const ExecutionContext& caller, Thread& busy
     for (unsigned length = 0; length < maximum_chain; ++length) {
         if (member == &caller) return nullptr;
         if (member->state() == State::InCall) {
-            member = member->callee();
+            member = member->callee_;
         } else if (member->state() == State::Helping) {
             const Portal* wanted = wanted_portal(*member);
             if (wanted == nullptr || wanted->handler().state() == State::Idle) return member;
@@ -219,14 +213,11 @@ void Ipc::help(ExecutionContext& caller, Thread& busy) {
     if (end == nullptr) fail(caller, Status::Cycle);
     Scheduler& scheduler = Scheduler::current();
     caller.set_state(State::Helping);
-    if (end->can_run()) {
-        scheduler.set_running(*end);
-        scheduler.leave_kernel();
-    }
-    // It waits for something else: so does this scheduling context, and then calls again.
     if (caller.donated_ != nullptr) caller.donated_->active_ = &caller;
+    if (end->can_run()) scheduler.switch_to(*end);
+    // It waits for something else: so does this scheduling context, and then calls again.
     if (SchedulingContext* waiting = scheduler.running_on(); waiting != nullptr) end->park(*waiting);
-    scheduler.abandon_running();
+    scheduler.preempt();
     scheduler.leave_kernel();
 }
 
@@ -236,11 +227,8 @@ void Ipc::exception(Thread& thread, uint32_t label) {
     if (!portal.ok()) {
         const RegisterFrame& frame = thread.frame();
         log("thread stopped by exception {} (error {x}) at {x}, address {x}: no exception portal", label, frame.error_code,
-            frame.rip, thread.fault_address());
-        Scheduler& scheduler = Scheduler::current();
-        thread.set_state(State::Stopped);
-        scheduler.block_running(thread);
-        scheduler.leave_kernel();
+            frame.rip, thread.fault_address_);
+        thread.block(State::Stopped);
     }
     thread.frame().vector = label;
     Thread& handler = portal.value()->handler();
@@ -252,7 +240,7 @@ void Ipc::exception(Thread& thread, uint32_t label) {
                              MessageTag::BufferWords::make(sizeof(RegisterFrame) / sizeof(uint64_t));
     message[Register::Rsi] = thread.frame().error_code;
     message[Register::R8] = thread.frame().rip;
-    message[Register::R9] = thread.fault_address();
+    message[Register::R9] = thread.fault_address_;
     message[Register::R10] = thread.frame().rsp;
     message[Register::Rbx] = thread.frame().rflags;
     deliver(thread, *portal.value(), message);

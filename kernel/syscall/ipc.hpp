@@ -28,9 +28,8 @@ struct Ipc {
     [[noreturn]] static void reply(Thread& handler);
     /// A call that met a busy handler is made again.
     [[noreturn]] static void retry(Thread& caller);
-    /// An exit of a running vCPU, as a call of the portal that `portal_word` names. If that is gone, the vCPU waits
-    /// until another portal is bound.
-    [[noreturn]] static void call_from_vcpu(Vcpu& vcpu, uint64_t portal_word, const abi::Registers& message);
+    /// The exit of a running vCPU, as a call of its portal. If that is gone, the vCPU waits until another one is bound.
+    [[noreturn]] static void call_from_vcpu(Vcpu& vcpu);
     /// A fault or foreign system call of the running thread, as a call of its exception portal.
     [[noreturn]] static void exception(Thread& thread, uint32_t label);
     /// The call made for an exception is over.

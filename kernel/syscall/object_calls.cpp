@@ -25,9 +25,7 @@ Outcome<abi::Destroy> handle(Thread& caller, const abi::Destroy& call) {
 
 Outcome<abi::FinishCall> handle(Thread& caller, const abi::FinishCall&) {
     ConfigurationLock lock;  // when it is there, what was under way is over
-    const Status status = caller.take_outcome();
-    if (status != Status::Ok) return status;
-    return {};
+    return caller.take_outcome();
 }
 
 Outcome<abi::CopyCapability> handle(Thread& caller, const abi::CopyCapability& call) {
@@ -78,14 +76,7 @@ Outcome<abi::CreateThread> handle(Thread& caller, const abi::CreateThread& call)
         if (portal->handler().cpu() != call.cpu) return Status::WrongCpu;
         exception_portal = caller.domain().capabilities().read(call.exception_portal);
     }
-    Thread* thread = TRY(Thread::create(*owner, {.cpu = call.cpu,
-                                                 .entry = call.entry,
-                                                 .stack = call.stack,
-                                                 .message_buffer = call.message_buffer,
-                                                 .argument = call.argument,
-                                                 .exception_portal = exception_portal,
-                                                 .handler = flags.has(abi::ThreadFlag::Handler),
-                                                 .uses_fpu = flags.has(abi::ThreadFlag::UsesFpu)}));
+    Thread* thread = TRY(Thread::create(*owner, call, exception_portal));
     return caller.domain().publish(call.slot, *thread);
 }
 

@@ -54,10 +54,7 @@ extern "C" [[noreturn]] void system_call(Thread& thread) {
 // For the hand-laid paths of Signal and Wait.
 extern "C" void signal_waiter(Notification& notification, uint64_t bits) { notification.signal(bits); }
 extern "C" void look_for_waiter(Notification& notification, uint64_t bits) { notification.look_for_waiter(bits); }
-extern "C" void limit_running_turn() {
-    Scheduler& scheduler = Scheduler::current();
-    scheduler.limit_turn(*scheduler.running_on());
-}
+extern "C" void limit_running_turn() { Scheduler::current().limit_turn(); }
 extern "C" [[noreturn]] void leave_kernel() { Scheduler::current().leave_kernel(); }
 extern "C" [[noreturn]] void choose_next(uint64_t now) { Scheduler::current().choose(now); }
 extern "C" [[noreturn]] void choose_behind_slice(SchedulingContext& context, uint64_t now) {

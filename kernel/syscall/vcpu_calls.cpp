@@ -16,7 +16,7 @@ Outcome<abi::CreateVcpu> handle(Thread& caller, const abi::CreateVcpu& call) {
     if (call.slot == call.state_slot || call.cpu >= cpu_count()) return Status::BadArgument;
     Domain* guest = TRY(lookup<Domain>(caller, call.guest, abi::DomainRight::Create));
     if (!guest->is_guest()) return Status::WrongType;
-    Vcpu* vcpu = TRY(Vcpu::create(*guest, call.cpu));
+    Vcpu* vcpu = TRY(guest->make<Vcpu>(call.cpu));
     TRY(caller.domain().publish(call.slot, *vcpu));
     // The state memory dies with the vCPU it is derived from, so from here on failure is undone by destroying that.
     auto state = guest->make<MemoryObject>(vcpu, vcpu->state_memory(), MemoryObject::Kind::Ram, true);

@@ -100,7 +100,7 @@ abi::Result<FpuState*> FpuState::create(Domain& payer) {
 }
 
 void FpuState::destroy(Domain& payer) {
-    if (loaded_on_ < max_cpus) cross_cpu::run_on(loaded_on_, FpuControl::forget, this);
+    if (loaded_on_ < max_cpus) cross_cpu::run_on(loaded_on_, [this] { FpuControl::forget(this); });
     payer.heap().free(this);
 }
 
