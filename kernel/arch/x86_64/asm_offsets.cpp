@@ -150,8 +150,8 @@ struct AsmOffsets {
         OFFSET(DOORBELL_NEXT, Doorbell, next_)
         VALUE(DOORBELL_MULTIPLIER, static_cast<int32_t>(DoorbellTable::multiplier))
         VALUE(DOORBELL_SHIFT, DoorbellTable::shift)
-        VALUE(VMX_PORT_KEY_MASK, static_cast<int32_t>(VmxBackend::port_key_mask))
-        VALUE(SVM_PORT_KEY_MASK, static_cast<int32_t>(SvmBackend::port_key_mask))
+        VALUE(VMX_PORT_KEY_MASK, static_cast<int32_t>(PortExit<x86::VmxIo>::key_mask))
+        VALUE(SVM_PORT_KEY_MASK, static_cast<int32_t>(PortExit<x86::SvmIo>::key_mask))
         static_assert(offsetof(DoorbellTable, buckets_) == 0);
     }
 
