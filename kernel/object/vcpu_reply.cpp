@@ -123,6 +123,7 @@ bool Vcpu::write_entry(const StateEntry& entry) {
     const auto good = admissible(entry.rule, value);
     if (!good) return false;
     if (entry.rule == StateRule::InstructionPointer) hardware_.rip = *good;
+    if (entry.rule == StateRule::TscOffset) hardware_.tsc_offset = *good;
     return vcpu_backend().write_state(*this, entry, *good);
 }
 

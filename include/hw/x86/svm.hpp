@@ -39,7 +39,7 @@ struct VirtualInterruptControl {
     using Vector = BitField<32, 8, uint8_t>;
 };
 
-enum class SvmTlbControl : uint8_t { Nothing = 0, FlushAll = 1, FlushAsid = 3 };
+enum class SvmTlbControl : uint8_t { Nothing = 0, FlushAll = 1 };
 
 /// Clean bits of the word at 0C0h: what the CPU may take from its cache.
 struct SvmClean {
@@ -115,7 +115,8 @@ struct SvmIo {
     using In = Bit<0>;
     using String = Bit<2>;
     using Repeat = Bit<3>;
-    using SizeBytes = BitField<4, 3, uint8_t>;  // one bit each for 1, 2, 4
+    using Size = BitField<4, 3, uint8_t>;  // one bit each for 1, 2, 4
+    static constexpr uint8_t size_bias = 0;
     using Port = BitField<16, 16, uint16_t>;
 };
 
@@ -130,13 +131,10 @@ struct SvmFeatures {
     static constexpr uint32_t leaf = 0x8000000a;
     using AsidCount = BitField<0, 32, uint32_t>;  // EBX
     using NestedPaging = Bit<0>;                  // EDX from here on
-    using NextRip = Bit<3>;
     using CleanBits = Bit<5>;
 };
 
-/// Msr::SvmControl.
-struct SvmVmControl {
-    using Disabled = Bit<4>;
-};
+/// Of Msr::SvmControl.
+using SvmDisabled = Bit<4>;
 
 }  // namespace bulkhead::x86

@@ -51,25 +51,18 @@ struct VmxBasic {
     using TrueControls = Bit<55>;
 };
 
-/// VmxMsr::Miscellaneous.
-struct VmxMiscellaneous {
-    using TimerShift = BitField<0, 5, uint8_t>;  // the preemption timer counts every 2^this ticks of the TSC
-};
+/// Of VmxMsr::Miscellaneous: the preemption timer counts every 2^this ticks of the TSC.
+using PreemptionTimerShift = BitField<0, 5, uint8_t>;
 
 struct EptVpidCapability {
     using FourLevels = Bit<6>;
     using WriteBack = Bit<14>;
-    using Invept = Bit<20>;
     using InveptSingle = Bit<25>;
-    using Invvpid = Bit<32>;
-    using InvvpidSingle = Bit<41>;
+    using InvvpidAll = Bit<42>;
 };
 
-struct EptPointer {
-    using MemoryType = BitField<0, 3>;  // 6: write-back
-    using Levels = BitField<3, 3>;      // minus one
-    static constexpr uint64_t write_back_four_levels = MemoryType::make(6) | Levels::make(3);
-};
+/// Of an EPT pointer: the memory type of the tables (6: write-back), and from bit 3 the number of levels minus one.
+inline constexpr uint64_t ept_write_back_four_levels = 6 | 3 << 3;
 
 /// Msr::FeatureControl.
 struct FeatureControl {
@@ -141,8 +134,10 @@ struct VmxExitReason {
     using EntryFailure = Bit<31>;
 };
 
-struct IoQualification {
-    using SizeMinusOne = BitField<0, 3, uint8_t>;
+/// Qualification of an I/O exit.
+struct VmxIo {
+    using Size = BitField<0, 3, uint8_t>;  // minus `size_bias`
+    static constexpr uint8_t size_bias = 1;
     using In = Bit<3>;
     using String = Bit<4>;
     using Repeat = Bit<5>;
@@ -167,14 +162,8 @@ struct EptQualification {
 /// Entry interruption, exit interruption and IDT-vectoring information have one format; EVENTINJ and EXITINTINFO of
 /// AMD-V differ in type 1 and 6 not being used, and in the error code being in the upper half.
 struct EventInformation {
-    enum class Kind : uint8_t {
-        External = 0,
-        Nmi = 2,
-        HardwareException = 3,
-        SoftwareInterrupt = 4,
-        PrivilegedException = 5,
-        SoftwareException = 6,
-    };
+    // From 4 on the event is of an instruction (INT, INT1, INT3), whose length an entry has to be told.
+    enum class Kind : uint8_t { External = 0, Nmi = 2, HardwareException = 3, FirstOfInstructions = 4 };
     using Vector = BitField<0, 8, uint8_t>;
     using Type = BitField<8, 3, Kind>;
     using HasErrorCode = Bit<11>;
@@ -196,9 +185,8 @@ struct Interruptibility {
     using Nmi = Bit<3>;
 };
 
-struct PendingDebug {
-    using SingleStep = Bit<14>;
-};
+/// Of DR6, and of VmcsField::GuestPendingDebug.
+using SingleStep = Bit<14>;
 
 struct GuestInterruptStatus {
     using Requesting = BitField<0, 8, uint8_t>;

@@ -122,8 +122,8 @@ struct AsmOffsets {
         VALUE(DOORBELL_MULTIPLIER, static_cast<int32_t>(DoorbellTable::multiplier))
         CONSTANT(DOORBELL, DoorbellTable, shift)
         static_assert(offsetof(DoorbellTable, buckets_) == 0);
-        VALUE(VMX_PORT_KEY_MASK, static_cast<int32_t>(VmxBackend::port_key_mask))
-        VALUE(SVM_PORT_KEY_MASK, static_cast<int32_t>(SvmBackend::port_key_mask))
+        VALUE(VMX_PORT_KEY_MASK, static_cast<int32_t>(PortExit<x86::VmxIo>::key_mask))
+        VALUE(SVM_PORT_KEY_MASK, static_cast<int32_t>(PortExit<x86::SvmIo>::key_mask))
 
         VMCS(ExitReason)  VMCS(Qualification)  VMCS(InstructionLength)
         VMCS(GuestRip)    VMCS(GuestRflags)    VMCS(GuestInterruptibility)

@@ -11,8 +11,6 @@
 
 namespace bulkhead::kernel {
 
-constinit VmxBackend vmx_backend;
-constinit SvmBackend svm_backend;
 constinit bool runs_on_vmx = false;
 
 namespace {
@@ -40,16 +38,10 @@ void load_resident(Vcpu& vcpu) {
     loaded = wanted;
 }
 
-template <size_t... Index>
-const StateEntry* entry_of_msr(uint32_t msr, std::index_sequence<Index...>) {
-    const StateEntry* found = nullptr;
-    (void)((state_table::entries[Index].msr == x86::Msr{msr} && (found = &state_table::entries[Index])) || ...);
-    return found;
-}
 const StateEntry* entry_of_msr(uint32_t msr) {
-    if (msr < static_cast<uint32_t>(x86::Msr::Efer) && x86::Msr{msr} != x86::Msr::Pat) [[likely]]
-        return nullptr;
-    return entry_of_msr(msr, std::make_index_sequence<std::size(state_table::entries)>{});
+    if (msr < static_cast<uint32_t>(x86::Msr::Efer) && x86::Msr{msr} != x86::Msr::Pat) return nullptr;
+    const StateEntry* entry = std::ranges::find(state_table::entries, x86::Msr{msr}, &StateEntry::msr);
+    return entry == std::end(state_table::entries) ? nullptr : entry;
 }
 
 }  // namespace
@@ -136,18 +128,28 @@ PhysicalAddress make_permission_map(unsigned order) {
     return *pages;
 }
 
+void permit_msrs(PhysicalAddress map, unsigned bits, std::initializer_list<x86::Msr> msrs) {
+    constexpr uint32_t high_msrs = 0xc0000000, half = 0x2000;
+    for (const x86::Msr msr : msrs) {
+        const auto index = static_cast<uint32_t>(msr);
+        const uint32_t first = bits * (index % half + (index >= high_msrs ? half : 0));
+        uint8_t& byte = direct_map<uint8_t>(map)[first / 8];
+        byte = static_cast<uint8_t>(byte & ~(((1u << bits) - 1) << first % 8));
+    }
+}
+
 void detect_virtualization() {
     const char* refusal = "this CPU has neither VT-x nor AMD-V, or the hypervisor around us does not pass it on";
     // The hand-laid paths rely on it that VT-x comes with SYSENTER and AMD-V with SYSCALL.
     const bool amd = cpu_features().vendor == abi::ProcessorVendor::Amd;
     runs_on_vmx = cpu_features().vmx && !amd;
-    if (runs_on_vmx) refusal = vmx_backend.detect();
-    if (cpu_features().svm && amd) refusal = svm_backend.detect();
+    if (runs_on_vmx) refusal = vmx::detect();
+    if (cpu_features().svm && amd) refusal = svm::detect();
     if (refusal != nullptr) return log("bulkhead: no guests can run: {}", refusal);
     chosen = runs_on_vmx ? abi::Virtualization::Vmx : abi::Virtualization::Svm;
     if (!runs_on_vmx) return log("bulkhead: guests run by AMD-V");
     log("bulkhead: guests run by VT-x, interrupts delivered by {}",
-        vmx_backend.interrupt_delivery() ? "the CPU" : "the kernel");
+        vmx::controls.interrupt_delivery ? "the CPU" : "the kernel");
 }
 
 bool initialize_virtualization() {

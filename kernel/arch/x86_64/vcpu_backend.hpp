@@ -14,12 +14,29 @@
 
 namespace bulkhead::kernel {
 
-extern VmxBackend vmx_backend;
-extern SvmBackend svm_backend;
 extern bool runs_on_vmx;  // constant after boot
 
+/// An exit by IN or OUT, in the format in which the CPU tells it.
+template <typename Io>
+struct PortExit {
+    /// What doorbells are compared by: not address size, segment, or whether the port was an immediate operand.
+    static constexpr uint32_t key_mask =
+        static_cast<uint32_t>(Io::Port::mask | Io::Size::mask | Io::In::mask | Io::String::mask | Io::Repeat::mask);
+    static constexpr uint32_t write_key(uint16_t port, uint8_t size) {
+        return static_cast<uint32_t>(Io::Port::make(port) | Io::Size::make(static_cast<uint8_t>(size - Io::size_bias)));
+    }
+    [[noreturn]] static void deliver(Vcpu& vcpu, uint64_t io) {
+        using abi::PortAccess;
+        const auto size = static_cast<uint8_t>(Io::Size::read(io) + Io::size_bias);
+        vcpu.on_port(PortAccess::Port::make(Io::Port::read(io)) | PortAccess::SizeBytes::make(size) |
+                         PortAccess::String::make(Io::String::read(io)) |
+                         PortAccess::Repeat::make(Io::Repeat::read(io)),
+                     Io::In::read(io), static_cast<uint32_t>(io) & key_mask);
+    }
+};
+
 // Only if `virtualization()` (user_context.hpp) is not None.
-#define ON_BACKEND(operation) (runs_on_vmx ? vmx_backend.operation : svm_backend.operation)
+#define ON_BACKEND(operation) (runs_on_vmx ? vmx::operation : svm::operation)
 
 struct VcpuBackend {
     /// This CPU becomes able to run guests. What host state has at this moment is what it has after guests.
@@ -64,7 +81,9 @@ struct VcpuBackend {
     [[nodiscard]] bool end_state_write(Vcpu& vcpu);
 
     /// An OUT of `size` bytes as its exit tells it, cut to what it has to be compared by.
-    uint32_t port_write_key(uint16_t port, uint8_t size) { return ON_BACKEND(port_write_key(port, size)); }
+    uint32_t port_write_key(uint16_t port, uint8_t size) {
+        return runs_on_vmx ? PortExit<x86::VmxIo>::write_key(port, size) : PortExit<x86::SvmIo>::write_key(port, size);
+    }
 
     /// An MSR of the state table, which this back-end intercepts; nothing: the monitor's.
     std::optional<uint64_t> read_msr(Vcpu& vcpu, uint32_t index);
@@ -84,6 +103,8 @@ void save_resident(Vcpu& vcpu);
 
 /// Pages full of ones: permission maps by which everything exits. At boot.
 PhysicalAddress make_permission_map(unsigned order);
+/// No exits for these. Each has so many bits in the map, those of the high MSRs behind the others.
+void permit_msrs(PhysicalAddress map, unsigned bits, std::initializer_list<x86::Msr> msrs);
 
 /// Chooses the back-end; says in the log what was found, or why guests cannot run. On the bootstrap processor, once.
 void detect_virtualization();

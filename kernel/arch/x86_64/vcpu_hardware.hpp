@@ -46,8 +46,7 @@ struct VcpuHardware {
     ResidentRegisters resident{};
     uint64_t cstar = 0;           // Intel CPUs never use it
     uint64_t rip = 0;             // as of the last exit that was looked at
-    uint64_t tsc_offset = 0;
-    uint64_t written_tsc_offset = 0;  // VT-x: as it stands in the VMCS
+    uint64_t tsc_offset = 0;      // as VMCS or VMCB have it
     uint64_t interrupted = 0;     // event the last exit interrupted (EventInformation), injected again by itself
     uint8_t instruction_length = 0;
     bool injecting = false;       // an event is in the entry field and not yet delivered, or one is handed over

@@ -17,7 +17,7 @@ namespace bulkhead::kernel {
 /// What is to be done with a value beside copying it.
 enum class StateRule : uint8_t {
     Plain, Limited32, Canonical, Rflags, Cr0, Cr4, Efer, Xcr0, DebugStatus, DebugControl, PageAttributes, SegmentAccess,
-    Interruptibility, InstructionPointer, ReadOnly,
+    Interruptibility, InstructionPointer, TscOffset, ReadOnly,
 };
 // clang-format on
 
@@ -65,6 +65,17 @@ constexpr StatePlace hardware(size_t offset) { return {StatePlace::Kind::Hardwar
 
 // clang-format off
 inline constexpr StateEntry entries[] = {
+    // MSRs, the other way to them: first, to be found soon. EFER, with which CR0 is judged, comes before that.
+    ENTRY(SystemCallMsrs, star, Plain, HARDWARE(resident.star), VMCB(star), x86::Msr::Star),
+    ENTRY(SystemCallMsrs, lstar, Canonical, HARDWARE(resident.lstar), VMCB(lstar), x86::Msr::Lstar),
+    ENTRY(SystemCallMsrs, cstar, Canonical, HARDWARE(cstar), VMCB(cstar), x86::Msr::Cstar),
+    ENTRY(SystemCallMsrs, sfmask, Limited32, HARDWARE(resident.sfmask), VMCB(sfmask), x86::Msr::SyscallMask),
+    ENTRY(SystemCallMsrs, kernel_gs_base, Canonical, HARDWARE(resident.kernel_gs_base), VMCB(kernel_gs_base),
+          x86::Msr::KernelGsBase),
+    ENTRY(SystemCallMsrs, tsc_aux, Limited32, HARDWARE(resident.tsc_aux), HARDWARE(resident.tsc_aux), x86::Msr::TscAux),
+    ENTRY(ControlRegisters, efer, Efer, VMCS(GuestEfer), VMCB(efer), x86::Msr::Efer),
+    ENTRY(PageAttributes, pat, PageAttributes, VMCS(GuestPat), VMCB(pat), x86::Msr::Pat),
+
     GENERAL_ENTRY(rax, Rax), GENERAL_ENTRY(rcx, Rcx), GENERAL_ENTRY(rdx, Rdx), GENERAL_ENTRY(rbx, Rbx),
     GENERAL_ENTRY(rbp, Rbp), GENERAL_ENTRY(rsi, Rsi), GENERAL_ENTRY(rdi, Rdi), GENERAL_ENTRY(r8, R8),
     GENERAL_ENTRY(r9, R9),   GENERAL_ENTRY(r10, R10), GENERAL_ENTRY(r11, R11), GENERAL_ENTRY(r12, R12),
@@ -85,8 +96,6 @@ inline constexpr StateEntry entries[] = {
     TABLE(gdtr, Gdtr),
     TABLE(idtr, Idtr),
 
-    // EFER first: whether the guest is in long mode is judged with CR0 behind it.
-    ENTRY(ControlRegisters, efer, Efer, VMCS(GuestEfer), VMCB(efer), x86::Msr::Efer),
     ENTRY(ControlRegisters, cr0, Cr0, VMCS(GuestCr0), VMCB(cr0)),
     ENTRY(ControlRegisters, cr2, Plain, GENERAL(Rsp), VMCB(cr2)),
     ENTRY(ControlRegisters, cr3, Plain, VMCS(GuestCr3), VMCB(cr3)),
@@ -100,19 +109,10 @@ inline constexpr StateEntry entries[] = {
     ENTRY(DebugRegisters, dr6, DebugStatus, HARDWARE(resident.debug_status), VMCB(dr6)),
     ENTRY(DebugRegisters, dr7, DebugControl, VMCS(GuestDr7), VMCB(dr7)),
 
-    ENTRY(SystemCallMsrs, star, Plain, HARDWARE(resident.star), VMCB(star), x86::Msr::Star),
-    ENTRY(SystemCallMsrs, lstar, Canonical, HARDWARE(resident.lstar), VMCB(lstar), x86::Msr::Lstar),
-    ENTRY(SystemCallMsrs, cstar, Canonical, HARDWARE(cstar), VMCB(cstar), x86::Msr::Cstar),
-    ENTRY(SystemCallMsrs, sfmask, Limited32, HARDWARE(resident.sfmask), VMCB(sfmask), x86::Msr::SyscallMask),
-    ENTRY(SystemCallMsrs, kernel_gs_base, Canonical, HARDWARE(resident.kernel_gs_base), VMCB(kernel_gs_base),
-          x86::Msr::KernelGsBase),
     ENTRY(SystemCallMsrs, sysenter_cs, Limited32, VMCS(GuestSysenterCs), VMCB(sysenter_cs)),
     ENTRY(SystemCallMsrs, sysenter_esp, Canonical, VMCS(GuestSysenterEsp), VMCB(sysenter_esp)),
     ENTRY(SystemCallMsrs, sysenter_eip, Canonical, VMCS(GuestSysenterEip), VMCB(sysenter_eip)),
-    ENTRY(SystemCallMsrs, tsc_aux, Limited32, HARDWARE(resident.tsc_aux), HARDWARE(resident.tsc_aux), x86::Msr::TscAux),
-
-    ENTRY(PageAttributes, pat, PageAttributes, VMCS(GuestPat), VMCB(pat), x86::Msr::Pat),
-    ENTRY(TimeStampCounter, tsc_offset, Plain, HARDWARE(tsc_offset), HARDWARE(tsc_offset)),
+    ENTRY(TimeStampCounter, tsc_offset, TscOffset, VMCS(TscOffset), VMCB(tsc_offset)),
     ENTRY(Interruptibility, interruptibility, Interruptibility, VMCS(GuestInterruptibility), VMCB(interrupt_shadow)),
 
     ENTRY(ExitInformation, exit_linear_address, ReadOnly, VMCS(GuestLinearAddress), {}),
@@ -134,22 +134,15 @@ inline constexpr StateEntry entries[] = {
 
 /// A value of 2, 4 or 8 bytes, read or written once.
 inline uint64_t load(const void* from, uint8_t bytes) {
-    switch (bytes) {
-        case sizeof(uint16_t): return __atomic_load_n(static_cast<const uint16_t*>(from), __ATOMIC_RELAXED);
-        case sizeof(uint32_t): return __atomic_load_n(static_cast<const uint32_t*>(from), __ATOMIC_RELAXED);
-        default: return __atomic_load_n(static_cast<const uint64_t*>(from), __ATOMIC_RELAXED);
-    }
-}
-template <typename Word>
-void store_as(void* to, uint64_t value) {
-    __atomic_store_n(static_cast<Word*>(to), static_cast<Word>(value), __ATOMIC_RELAXED);
+    if (bytes == sizeof(uint16_t)) return __atomic_load_n(static_cast<const uint16_t*>(from), __ATOMIC_RELAXED);
+    if (bytes == sizeof(uint32_t)) return __atomic_load_n(static_cast<const uint32_t*>(from), __ATOMIC_RELAXED);
+    return __atomic_load_n(static_cast<const uint64_t*>(from), __ATOMIC_RELAXED);
 }
 inline void store(void* to, uint8_t bytes, uint64_t value) {
-    switch (bytes) {
-        case sizeof(uint16_t): return store_as<uint16_t>(to, value);
-        case sizeof(uint32_t): return store_as<uint32_t>(to, value);
-        default: return store_as<uint64_t>(to, value);
-    }
+    const auto as = [&]<typename Word>(Word word) { __atomic_store_n(static_cast<Word*>(to), word, __ATOMIC_RELAXED); };
+    if (bytes == sizeof(uint16_t)) return as(static_cast<uint16_t>(value));
+    if (bytes == sizeof(uint32_t)) return as(static_cast<uint32_t>(value));
+    as(value);
 }
 
 }  // namespace state_table

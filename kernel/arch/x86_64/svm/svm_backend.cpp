@@ -4,7 +4,7 @@
 
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 
-namespace bulkhead::kernel {
+namespace bulkhead::kernel::svm {
 
 using x86::EventInformation, x86::Rflags, x86::SvmClean, x86::Vmcb;
 using Virtual = x86::VirtualInterruptControl;
@@ -12,7 +12,6 @@ using Step = VcpuHardware::Step;
 
 extern "C" [[noreturn]] void svm_enter(GuestFrame& frame, PhysicalAddress vmcb);
 
-constexpr uint64_t single_step = 1 << 14;  // of DR6
 constexpr uint64_t blocking_by_nmi = 1 << 3;
 constexpr auto iret = static_cast<uint32_t>(x86::SvmIntercept1::Iret);
 constexpr auto nmi_window = static_cast<uint32_t>(x86::SvmIntercept1::VirtualInterrupt);
@@ -24,13 +23,13 @@ static bool is_stepping(Vcpu& vcpu) {
 }
 
 /// A new address-space identifier is a flushed one; when all were given out, everything is flushed once.
-void SvmBackend::assign_asid(Vcpu& vcpu) {
+static void assign_asid(Vcpu& vcpu) {
     Cpu& cpu = Cpu::current();
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
     vmcb.tlb_control = x86::SvmTlbControl::Nothing;
     if (hardware.tag_generation == cpu.asid_generation) return;
-    if (cpu.next_tag >= asid_count_) {
+    if (cpu.next_tag >= asid_count) {
         cpu.next_tag = 1;
         ++cpu.asid_generation;
         vmcb.tlb_control = x86::SvmTlbControl::FlushAll;
@@ -40,7 +39,7 @@ void SvmBackend::assign_asid(Vcpu& vcpu) {
     changed<SvmClean::AsidField>(vmcb);
 }
 
-void SvmBackend::enter(Vcpu& vcpu) {
+void enter(Vcpu& vcpu) {
     Cpu& cpu = Cpu::current();
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
@@ -59,7 +58,7 @@ void SvmBackend::enter(Vcpu& vcpu) {
     svm_enter(hardware.frame, hardware.control_block_address);
 }
 
-void SvmBackend::leave() {
+void leave() {
     Cpu& cpu = Cpu::current();
     if (!cpu.guest_in_cpu) return;
     cpu.guest_in_cpu = false;
@@ -70,7 +69,7 @@ void SvmBackend::leave() {
     cpu.fs_base = cpu.gs_base = 0;
 }
 
-void SvmBackend::skip_instruction(Vcpu& vcpu) {
+void skip_instruction(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
     vmcb.interrupt_shadow = 0;
@@ -78,44 +77,28 @@ void SvmBackend::skip_instruction(Vcpu& vcpu) {
     hardware.instruction_length = 0;
     vmcb.rip = hardware.rip;
     if (!Rflags::Trap::read(vmcb.rflags)) [[likely]] return;
-    vmcb.dr6 |= single_step;
+    vmcb.dr6 |= x86::SingleStep::mask;
     changed<SvmClean::DebugRegisters>(vmcb);
     inject(vcpu, EventInformation::make(x86::Exception::Debug));
 }
 
-void SvmBackend::inject(Vcpu& vcpu, uint64_t event) {
+void inject(Vcpu& vcpu, uint64_t event) {
     vcpu.hardware().injecting = true;
     vmcb_of(vcpu).event_injection = event;
 }
 
-/// Without virtual NMIs the end of the guest's handler shows only as an IRET, behind which the next one may come.
-void SvmBackend::deliver_nmi(Vcpu& vcpu) {
-    VcpuHardware& hardware = vcpu.hardware();
-    Vmcb& vmcb = vmcb_of(vcpu);
-    if (take_back(vcpu)) vcpu.look_for_interrupts();
-    if (hardware.nmi_blocked || hardware.injecting || (vmcb.interrupt_shadow & 1) != 0) {
-        hardware.nmi_waits = true;
-        if (!hardware.nmi_blocked) request_nmi_window(vcpu);
-        return;
-    }
-    hardware.nmi_waits = false;
-    hardware.nmi_blocked = true;
-    vmcb.intercept_1 |= iret;
-    changed<SvmClean::Intercepts>(vmcb);
-    inject(vcpu, EventInformation::make(x86::Exception::NonMaskable, EventInformation::Kind::Nmi));
-}
-
 /// Only MOV to CR8 lowers TPR without an exit.
-void SvmBackend::watch_task_priority(Vcpu& vcpu) {
+static void watch_task_priority(Vcpu& vcpu) {
     Vmcb& vmcb = vmcb_of(vcpu);
     if (is_stepping(vcpu)) return;
     vmcb.intercept_cr |= x86::svm_intercept_write_cr8;
     changed<SvmClean::Intercepts>(vmcb);
 }
 
-/// What the CPU shall take as soon as the guest can. TPR is left out, because QEMU 7.2 compares priorities wrongly (equal
-/// ones pass): what it holds back is not asked for. And QEMU stops by an assertion when a guest executes MOV to CR8 then.
-void SvmBackend::request_virtual_interrupt(Vcpu& vcpu, uint8_t vector) {
+/// What the CPU shall take as soon as the guest can. TPR is left out, because QEMU 7.2 compares priorities wrongly
+/// (equal ones pass): what it holds back is not asked for. And QEMU stops by an assertion when a guest executes MOV to
+/// CR8 then.
+static void request_virtual_interrupt(Vcpu& vcpu, uint8_t vector) {
     Vmcb& vmcb = vmcb_of(vcpu);
     vmcb.virtual_interrupt = (vmcb.virtual_interrupt & Virtual::TaskPriority::mask) | Virtual::Masking::mask |
                              Virtual::Request::mask | Virtual::Priority::mask | Virtual::IgnoreTaskPriority::mask |
@@ -125,7 +108,7 @@ void SvmBackend::request_virtual_interrupt(Vcpu& vcpu, uint8_t vector) {
     if (!at_once) watch_task_priority(vcpu);
 }
 
-void SvmBackend::drop_virtual_interrupt(Vcpu& vcpu) {
+void drop_virtual_interrupt(Vcpu& vcpu) {
     Vmcb& vmcb = vmcb_of(vcpu);
     vmcb.virtual_interrupt &= ~Virtual::Request::mask;
     changed<SvmClean::Interrupts>(vmcb);
@@ -137,15 +120,14 @@ void SvmBackend::drop_virtual_interrupt(Vcpu& vcpu) {
 
 /// The CPU delivers it when the guest can take it. Event injection would do only when it can take it now, and QEMU 7.2
 /// injects an interrupt twice if its other threads want something of this CPU meanwhile.
-void SvmBackend::hand_over(Vcpu& vcpu, uint8_t vector) {
+static void hand_over(Vcpu& vcpu, uint8_t vector) {
     vcpu.apic().take_request(vector);
     vcpu.hardware().handed_over = vector;
     vcpu.hardware().injecting = true;
     request_virtual_interrupt(vcpu, vector);
 }
 
-/// What was handed over: the guest has it in service now, or it is pending as before. Then true: it must be judged anew.
-bool SvmBackend::take_back(Vcpu& vcpu) {
+bool take_back(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
     if (hardware.handed_over == 0) return false;
@@ -169,50 +151,44 @@ bool SvmBackend::take_back(Vcpu& vcpu) {
     return true;
 }
 
-/// A virtual interrupt that is never delivered: its intercept says that the guest would take one.
-void SvmBackend::request_nmi_window(Vcpu& vcpu) {
-    if (is_stepping(vcpu)) return;
-    vmcb_of(vcpu).intercept_1 |= nmi_window;
-    changed<SvmClean::Intercepts>(vmcb_of(vcpu));
-    request_virtual_interrupt(vcpu, 0);
+/// Without virtual NMIs the end of the guest's handler shows only as an IRET, behind which the next one may come.
+void deliver_nmi(Vcpu& vcpu) {
+    VcpuHardware& hardware = vcpu.hardware();
+    Vmcb& vmcb = vmcb_of(vcpu);
+    if (take_back(vcpu)) vcpu.look_for_interrupts();
+    if (hardware.nmi_blocked || hardware.injecting || (vmcb.interrupt_shadow & 1) != 0) {
+        hardware.nmi_waits = true;
+        if (hardware.nmi_blocked || is_stepping(vcpu)) return;
+        // A virtual interrupt that is never delivered: its intercept says that the guest would take one.
+        vmcb.intercept_1 |= nmi_window;
+        changed<SvmClean::Intercepts>(vmcb);
+        return request_virtual_interrupt(vcpu, 0);
+    }
+    hardware.nmi_waits = false;
+    hardware.nmi_blocked = true;
+    vmcb.intercept_1 |= iret;
+    changed<SvmClean::Intercepts>(vmcb);
+    inject(vcpu, EventInformation::make(x86::Exception::NonMaskable, EventInformation::Kind::Nmi));
 }
 
-/// Lets the guest execute one instruction. One that single-steps itself is left alone: it gets its #DB anyway.
-void SvmBackend::begin_step(Vcpu& vcpu, Step kind) {
+void begin_step(Vcpu& vcpu, Step kind) {
     vcpu.hardware().step = kind;
     vmcb_of(vcpu).rflags |= Rflags::Trap::mask;
 }
 
-/// Something else looks after the instruction behind STI, or somebody wants to see the state.
-void SvmBackend::drop_shadow_step(Vcpu& vcpu) {
+void drop_shadow_step(Vcpu& vcpu) {
     if (vcpu.hardware().step != Step::Shadow) return;
     vcpu.hardware().step = Step::None;
     vmcb_of(vcpu).rflags &= ~Rflags::Trap::mask;
     look_again(vcpu);
 }
 
-/// The #DB behind that instruction.
-void SvmBackend::end_step(Vcpu& vcpu) {
-    Vmcb& vmcb = vmcb_of(vcpu);
-    const Step kind = std::exchange(vcpu.hardware().step, Step::None);
-    vmcb.dr6 &= ~single_step;
-    changed<SvmClean::DebugRegisters>(vmcb);
-    if (kind == Step::NmiReturn) {
-        vcpu.hardware().nmi_blocked = false;  // the IRET has restored the flags
-    } else {
-        vmcb.rflags &= ~Rflags::Trap::mask;
-    }
-    look_again(vcpu);
-    vcpu.go_on();
-}
-
-/// The guest may be able to take what it could not take before.
-void SvmBackend::look_again(Vcpu& vcpu) {
+void look_again(Vcpu& vcpu) {
     vcpu.look_for_interrupts();
     if (vcpu.hardware().nmi_waits && !vcpu.hardware().nmi_blocked) vcpu.look_for_nmi();
 }
 
-void SvmBackend::deliver_interrupts(Vcpu& vcpu) {
+void deliver_interrupts(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     if (hardware.handed_over != 0) take_back(vcpu);  // mostly not: the call is saved
     const auto vector = vcpu.apic().deliverable();
@@ -230,29 +206,26 @@ void SvmBackend::deliver_interrupts(Vcpu& vcpu) {
     hand_over(vcpu, *vector);
 }
 
-bool SvmBackend::interrupts_enabled(Vcpu& vcpu) {
+bool interrupts_enabled(Vcpu& vcpu) {
     const Vmcb& vmcb = vmcb_of(vcpu);
     return Rflags::InterruptEnable::read(vmcb.rflags) && (vmcb.interrupt_shadow & 1) == 0;
 }
 
-void SvmBackend::flush_guest_translations(Vcpu& vcpu) { vcpu.hardware().tag_generation = 0; }
-
-void SvmBackend::note_position(Vcpu& vcpu) {
+void note_position(Vcpu& vcpu) {
     if (take_back(vcpu)) vcpu.look_for_interrupts();
     vcpu.hardware().rip = vmcb_of(vcpu).rip;
     vcpu.hardware().instruction_length = 0;
 }
 
-void SvmBackend::begin_state_access(Vcpu& vcpu) {
+void begin_state_access(Vcpu& vcpu) {
     drop_shadow_step(vcpu);
     vcpu.fpu().follow_cpu();
     // What VMSAVE stores has to be in the VMCB; the next entry loads it from there.
     leave();
 }
 
-namespace {
 /// What VMRUN would refuse (APM vol. 2, 15.5.1). Not left to it: QEMU's failing VMRUN writes host state into the VMCB.
-bool can_be_entered(const Vmcb& vmcb) {
+static bool can_be_entered(const Vmcb& vmcb) {
     using x86::Cr0, x86::Cr4, x86::Efer;
     constexpr uint16_t long_code = 1 << 9, default_size = 1 << 10;  // L and D of CS
     constexpr uint64_t cr4_known = 0x7f7fff & ~Cr4::VmxEnable::mask & ~Cr4::SmxEnable::mask;
@@ -265,27 +238,26 @@ bool can_be_entered(const Vmcb& vmcb) {
     return Cr4::PhysicalAddressExtension::read(vmcb.cr4) && !both_sizes;
 }
 
-void* place_of(Vmcb& vmcb, const StateEntry& entry) { return reinterpret_cast<std::byte*>(&vmcb) + entry.svm.where; }
-}  // namespace
+static void* place_of(Vmcb& vmcb, const StateEntry& entry) {
+    return reinterpret_cast<std::byte*>(&vmcb) + entry.svm.where;
+}
 
-bool SvmBackend::end_state_write(Vcpu& vcpu) {
+bool end_state_write(Vcpu& vcpu) {
     Vmcb& vmcb = vmcb_of(vcpu);
-    vmcb.tsc_offset = vcpu.hardware().tsc_offset;
     vmcb.clean = 0;
     return can_be_entered(vmcb);
 }
 
-uint64_t SvmBackend::read_state(Vcpu& vcpu, const StateEntry& entry) {
+uint64_t read_state(Vcpu& vcpu, const StateEntry& entry) {
     const uint64_t value = state_table::load(place_of(vmcb_of(vcpu), entry), entry.svm.bytes);
-    switch (entry.rule) {
-        case StateRule::SegmentAccess: return access_rights(static_cast<uint16_t>(value));
-        case StateRule::Efer: return value & ~x86::Efer::SvmEnable::mask;
-        case StateRule::Interruptibility: return (value & 1) | (vcpu.hardware().nmi_blocked ? blocking_by_nmi : 0);
-        default: return value;
-    }
+    if (entry.rule == StateRule::SegmentAccess) return access_rights(static_cast<uint16_t>(value));
+    if (entry.rule == StateRule::Efer) return value & ~x86::Efer::SvmEnable::mask;
+    if (entry.rule == StateRule::Interruptibility)
+        return (value & 1) | (vcpu.hardware().nmi_blocked ? blocking_by_nmi : 0);
+    return value;
 }
 
-bool SvmBackend::write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value) {
+bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value) {
     Vmcb& vmcb = vmcb_of(vcpu);
     if (entry.rule == StateRule::SegmentAccess) {
         value = vmcb_attributes(value);
@@ -302,4 +274,4 @@ bool SvmBackend::write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value
     return true;
 }
 
-}  // namespace bulkhead::kernel
+}  // namespace bulkhead::kernel::svm

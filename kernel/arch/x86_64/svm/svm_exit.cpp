@@ -3,34 +3,29 @@
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 
-namespace bulkhead::kernel {
+namespace bulkhead::kernel::svm {
 
 using abi::ExitReason;
-using x86::EventInformation, x86::SvmExit, x86::SvmIntercept1, x86::Vmcb;
+using x86::EventInformation, x86::Rflags, x86::SvmClean, x86::SvmExit, x86::SvmIntercept1, x86::Vmcb;
 using Step = VcpuHardware::Step;
 using Virtual = x86::VirtualInterruptControl;
 
-extern "C" [[noreturn]] void svm_exit(Vcpu& vcpu) { svm_backend.handle_exit(vcpu); }
-extern "C" [[noreturn]] void svm_io_exit(Vcpu& vcpu) { svm_backend.handle_io(vcpu); }
-
-namespace {
 /// Instructions without prefixes, for CPUs that do not save the next RIP (docs/limits.md).
 struct UnprefixedLength {
     static constexpr uint8_t cpuid = 2, msr = 2, hlt = 1, vmmcall = 3, xsetbv = 3;
 };
-}  // namespace
 
-void SvmBackend::note_instruction(Vcpu& vcpu, uint8_t length) {
+static void note_instruction(Vcpu& vcpu, uint8_t length) {
     VcpuHardware& hardware = vcpu.hardware();
     const Vmcb& vmcb = vmcb_of(vcpu);
     constexpr uint64_t longest = 15;
     hardware.rip = vmcb.rip;
     const uint64_t told = vmcb.next_rip - vmcb.rip;
-    hardware.instruction_length = next_rip_ && told <= longest ? static_cast<uint8_t>(told) : length;
+    hardware.instruction_length = told - 1 < longest ? static_cast<uint8_t>(told) : length;
 }
 
 /// What every exit begins with.
-[[gnu::always_inline]] inline void SvmBackend::take_exit(Vcpu& vcpu) {
+[[gnu::always_inline]] static inline void take_exit(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
     hardware.frame[GeneralRegister::Rax] = vmcb.rax;
@@ -53,7 +48,35 @@ void SvmBackend::note_instruction(Vcpu& vcpu, uint8_t length) {
     }
 }
 
-void SvmBackend::handle_exit(Vcpu& vcpu) {
+/// The #DB behind that instruction.
+[[noreturn]] static void end_step(Vcpu& vcpu) {
+    Vmcb& vmcb = vmcb_of(vcpu);
+    const Step kind = std::exchange(vcpu.hardware().step, Step::None);
+    vmcb.dr6 &= ~x86::SingleStep::mask;
+    changed<SvmClean::DebugRegisters>(vmcb);
+    if (kind == Step::NmiReturn) {
+        vcpu.hardware().nmi_blocked = false;  // the IRET has restored the flags
+    } else {
+        vmcb.rflags &= ~Rflags::Trap::mask;
+    }
+    look_again(vcpu);
+    vcpu.go_on();
+}
+
+[[noreturn]] static void handle_nested_fault(Vcpu& vcpu) {
+    using Fault = x86::SvmNestedFault;
+    using abi::NestedFaultAccess;
+    const Vmcb& vmcb = vmcb_of(vcpu);
+    note_position(vcpu);
+    const uint64_t fault = vmcb.exit_info_1;
+    const bool write = Fault::Write::read(fault), execute = Fault::Execute::read(fault);
+    vcpu.on_other(ExitReason::NestedFault, vmcb.exit_info_2,
+                  NestedFaultAccess::Read::make(!write && !execute) | NestedFaultAccess::Write::make(write) |
+                      NestedFaultAccess::Execute::make(execute) |
+                      NestedFaultAccess::PageWalk::make(Fault::PageWalk::read(fault)));
+}
+
+extern "C" [[noreturn]] void svm_exit(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
     take_exit(vcpu);
@@ -62,8 +85,7 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
         static_cast<int32_t>(vmcb.exit_code) < 0 ? SvmExit::Invalid : static_cast<SvmExit>(vmcb.exit_code);
     // The instruction behind STI exits by itself: it needs no single step any more.
     const bool from_outside = reason >= SvmExit::Interrupt && reason <= SvmExit::Smi;
-    if (hardware.step == Step::Shadow && !from_outside && reason != SvmExit::Debug) [[unlikely]]
-        drop_shadow_step(vcpu);
+    if (hardware.step == Step::Shadow && !from_outside && reason != SvmExit::Debug) [[unlikely]] drop_shadow_step(vcpu);
     switch (reason) {
         case SvmExit::Interrupt:
         case SvmExit::Nmi:
@@ -77,11 +99,11 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
             vcpu.go_on();
         case SvmExit::WriteCr8:
             drop_virtual_interrupt(vcpu);
-            begin_step(vcpu, x86::Rflags::Trap::read(vmcb.rflags) ? Step::GuestsOwn : Step::TaskPriority);
+            begin_step(vcpu, Rflags::Trap::read(vmcb.rflags) ? Step::GuestsOwn : Step::TaskPriority);
             vcpu.absorbed(ExitReason::ControlRegister);
         case SvmExit::Iret:
             vmcb.intercept_1 &= ~static_cast<uint32_t>(SvmIntercept1::Iret);
-            changed<x86::SvmClean::Intercepts>(vmcb);
+            changed<SvmClean::Intercepts>(vmcb);
             begin_step(vcpu, Step::NmiReturn);
             vcpu.go_on();
         case SvmExit::MachineCheck:
@@ -141,33 +163,14 @@ void SvmBackend::handle_exit(Vcpu& vcpu) {
     vcpu.on_other(ExitReason::Unknown, vmcb.exit_code, vmcb.exit_info_1);
 }
 
-/// An I/O instruction: not by way of `handle_exit`, since the entry has looked whether a doorbell rings.
-void SvmBackend::handle_io(Vcpu& vcpu) {
-    using abi::PortAccess;
-    using x86::SvmIo;
+/// An I/O instruction: not by way of `svm_exit`, since the entry has looked whether a doorbell rings.
+extern "C" [[noreturn]] void svm_io_exit(Vcpu& vcpu) {
     const Vmcb& vmcb = vmcb_of(vcpu);
     take_exit(vcpu);
     drop_shadow_step(vcpu);
-    const uint64_t io = vmcb.exit_info_1;
     vcpu.hardware().rip = vmcb.rip;
     vcpu.hardware().instruction_length = static_cast<uint8_t>(vmcb.exit_info_2 - vmcb.rip);
-    vcpu.on_port(
-        PortAccess::Port::make(SvmIo::Port::read(io)) | PortAccess::SizeBytes::make(SvmIo::SizeBytes::read(io)) |
-            PortAccess::String::make(SvmIo::String::read(io)) | PortAccess::Repeat::make(SvmIo::Repeat::read(io)),
-        SvmIo::In::read(io), static_cast<uint32_t>(io) & port_key_mask);
+    PortExit<x86::SvmIo>::deliver(vcpu, vmcb.exit_info_1);
 }
 
-void SvmBackend::handle_nested_fault(Vcpu& vcpu) {
-    using Fault = x86::SvmNestedFault;
-    using abi::NestedFaultAccess;
-    const Vmcb& vmcb = vmcb_of(vcpu);
-    note_position(vcpu);
-    const uint64_t fault = vmcb.exit_info_1;
-    const bool write = Fault::Write::read(fault), execute = Fault::Execute::read(fault);
-    vcpu.on_other(ExitReason::NestedFault, vmcb.exit_info_2,
-                  NestedFaultAccess::Read::make(!write && !execute) | NestedFaultAccess::Write::make(write) |
-                      NestedFaultAccess::Execute::make(execute) |
-                      NestedFaultAccess::PageWalk::make(Fault::PageWalk::read(fault)));
-}
-
-}  // namespace bulkhead::kernel
+}  // namespace bulkhead::kernel::svm

@@ -55,7 +55,6 @@ constexpr Controls negotiate(const Capabilities& cpu) {
     constexpr Flags unwanted{Primary::Cr3LoadExit, Primary::Cr3StoreExit};
     constexpr Flags apic{Secondary::VirtualizeX2Apic, Secondary::ApicRegisterVirtualization,
                          Secondary::VirtualInterruptDelivery};
-    constexpr Flags optional{Secondary::Vpid, Secondary::Rdtscp, Secondary::Invpcid};
     constexpr Flags exit{Exit::SaveDebugControls, Exit::HostLongMode, Exit::AcknowledgeInterrupt,
                          Exit::SavePat,           Exit::LoadPat,      Exit::SaveEfer,
                          Exit::LoadEfer};
@@ -66,7 +65,8 @@ constexpr Controls negotiate(const Capabilities& cpu) {
         return refuse("the VT-x of this CPU has no extended page tables (EPT)");
     if (!cpu.secondary.allowed().has(Secondary::UnrestrictedGuest))
         return refuse("the VT-x of this CPU has no unrestricted guest mode");
-    if (!Ept::FourLevels::read(cpu.ept_vpid) || !Ept::WriteBack::read(cpu.ept_vpid) || !Ept::Invept::read(cpu.ept_vpid))
+    if (!Ept::FourLevels::read(cpu.ept_vpid) || !Ept::WriteBack::read(cpu.ept_vpid) ||
+        !Ept::InveptSingle::read(cpu.ept_vpid))
         return refuse("the extended page tables of this CPU lack four levels, write-back or INVEPT");
     const bool enough = cpu.pin.allowed().contains(pin) && cpu.primary.allowed().contains(primary | primary_at_times) &&
                         cpu.exit.allowed().contains(exit) && cpu.entry.allowed().contains(entry);
@@ -74,10 +74,12 @@ constexpr Controls negotiate(const Capabilities& cpu) {
     if (!(cpu.primary.forced() & unwanted).empty()) return refuse("the VT-x of this CPU cannot leave CR3 to guests");
 
     const bool delivery = cpu.secondary.allowed().contains(apic);
-    const Flags secondary = Flags{Secondary::Ept, Secondary::UnrestrictedGuest} | optional;
+    Flags secondary{Secondary::Ept, Secondary::UnrestrictedGuest, Secondary::Rdtscp, Secondary::Invpcid};
+    if (delivery) secondary = secondary | apic;
+    if (Ept::InvvpidAll::read(cpu.ept_vpid)) secondary = secondary | Secondary::Vpid;
     return {.pin = cpu.pin.choose(pin | Pin::PreemptionTimer),
             .primary = cpu.primary.choose(primary),
-            .secondary = cpu.secondary.choose(delivery ? secondary | apic : secondary),
+            .secondary = cpu.secondary.choose(secondary),
             .exit = cpu.exit.choose(exit),
             .entry = cpu.entry.choose(entry),
             .interrupt_delivery = delivery};

@@ -22,27 +22,26 @@ inline void write(Field field, uint64_t value) {
 }
 
 /// An instruction with the address of a region in memory as its operand; false if it failed, with CF or ZF set.
-#define REGION_INSTRUCTION(name, mnemonic)                                                            \
-    inline bool name(PhysicalAddress region) {                                                        \
-        bool failed;                                                                                  \
-        const uint64_t address = region.value();                                                      \
-        asm volatile(mnemonic " %1\n\tsetbe %0" : "=q"(failed) : "m"(address) : "cc", "memory");      \
-        return !failed;                                                                               \
+#define REGION_INSTRUCTION(name, mnemonic)                                                       \
+    inline bool name(PhysicalAddress region) {                                                   \
+        bool failed;                                                                             \
+        const uint64_t address = region.value();                                                 \
+        asm volatile(mnemonic " %1\n\tsetbe %0" : "=q"(failed) : "m"(address) : "cc", "memory"); \
+        return !failed;                                                                          \
     }
 REGION_INSTRUCTION(vmxon, "vmxon")
 REGION_INSTRUCTION(make_current, "vmptrld")
 REGION_INSTRUCTION(clear, "vmclear")
 #undef REGION_INSTRUCTION
 
-enum class Invalidation : uint64_t { Single = 1, All = 2 };
-
-inline void invalidate_ept(Invalidation kind, uint64_t pointer) {
-    const uint64_t descriptor[2] = {pointer, 0};
-    asm volatile("invept %1, %0" : : "r"(static_cast<uint64_t>(kind)), "m"(descriptor) : "cc", "memory");
+/// Translations of guests: those by one EPT pointer; all that have a VPID.
+inline void invalidate_ept(uint64_t pointer) {
+    const uint64_t descriptor[2] = {pointer, 0}, single = 1;
+    asm volatile("invept %1, %0" : : "r"(single), "m"(descriptor) : "cc", "memory");
 }
-inline void invalidate_vpid(Invalidation kind, uint16_t vpid) {
-    const uint64_t descriptor[2] = {vpid, 0};
-    asm volatile("invvpid %1, %0" : : "r"(static_cast<uint64_t>(kind)), "m"(descriptor) : "cc", "memory");
+inline void invalidate_all_vpids() {
+    const uint64_t descriptor[2] = {}, all = 2;
+    asm volatile("invvpid %1, %0" : : "r"(all), "m"(descriptor) : "cc", "memory");
 }
 
 }  // namespace bulkhead::kernel::vmx

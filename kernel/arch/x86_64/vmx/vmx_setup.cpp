@@ -1,20 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // VT-x: what the CPU offers, switching it on, and a new VMCS in INIT state. Intel SDM vol. 3C, 24.7, 27.2 and 27.3.
+#include <algorithm>
+
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/memory/kernel_pages.hpp"
 #include "kernel/platform/timer.hpp"
 
-namespace bulkhead::kernel {
+namespace bulkhead::kernel::vmx {
 
-using namespace vmx;
 using x86::Cr0, x86::Cr4, x86::VmxMsr;
 
 extern "C" void vmx_exit_entry();
 
+constinit Controls controls;
+// If the CPU has it at all. Not VMXE, SMXE; not PKE and CET, whose state is not switched.
+constinit uint64_t cr4_for_guests =
+    Cr4::VirtualMode::mask | 1u << 1 | Cr4::TimeStampDisable::mask | Cr4::DebuggingExtensions::mask |
+    Cr4::PageSizeExtensions::mask | Cr4::PhysicalAddressExtension::mask | Cr4::MachineCheckEnable::mask |
+    Cr4::PageGlobalEnable::mask | Cr4::PerformanceCounterEnable::mask | Cr4::FxSaveEnable::mask |
+    Cr4::SimdExceptions::mask | Cr4::UserInstructionPrevention::mask | Cr4::LinearAddress57::mask |
+    Cr4::FsGsBaseEnable::mask | Cr4::ProcessContextIdEnable::mask | Cr4::XsaveEnable::mask |
+    Cr4::SupervisorExecutionPrevention::mask | Cr4::SupervisorAccessPrevention::mask;
+
 namespace {
 
-uint64_t capability(VmxMsr index) { return kernel::read_msr(x86::msr(index)); }
+constinit PhysicalAddress msr_bitmap;
+
+uint64_t capability(VmxMsr index) { return read_msr(x86::msr(index)); }
+uint32_t revision() { return x86::VmxBasic::Revision::read(capability(VmxMsr::Basic)); }
 
 Capabilities read_capabilities() {
     const bool precise = x86::VmxBasic::TrueControls::read(capability(VmxMsr::Basic));
@@ -25,8 +39,7 @@ Capabilities read_capabilities() {
     cpu.entry.msr = capability(precise ? VmxMsr::TrueEntryControls : VmxMsr::EntryControls);
     if (!cpu.primary.allowed().has(x86::PrimaryControl::Secondary)) return cpu;
     cpu.secondary.msr = capability(VmxMsr::SecondaryControls);
-    if (!(cpu.secondary.allowed() & Flags{x86::SecondaryControl::Ept, x86::SecondaryControl::Vpid}).empty())
-        cpu.ept_vpid = capability(VmxMsr::EptVpid);
+    if (cpu.secondary.allowed().has(x86::SecondaryControl::Ept)) cpu.ept_vpid = capability(VmxMsr::EptVpid);
     return cpu;
 }
 
@@ -42,64 +55,41 @@ bool allowed_by_firmware() {
     return FeatureControl::VmxOutsideSmx::read(value);
 }
 
-/// What guests may set of CR4, if the CPU has it at all. Not VMXE, SMXE; not PKE and CET, whose state is not switched.
-constexpr uint64_t cr4_for_guests =
-    Cr4::VirtualMode::mask | 1u << 1 | Cr4::TimeStampDisable::mask | Cr4::DebuggingExtensions::mask |
-    Cr4::PageSizeExtensions::mask | Cr4::PhysicalAddressExtension::mask | Cr4::MachineCheckEnable::mask |
-    Cr4::PageGlobalEnable::mask | Cr4::PerformanceCounterEnable::mask | Cr4::FxSaveEnable::mask |
-    Cr4::SimdExceptions::mask | Cr4::UserInstructionPrevention::mask | Cr4::LinearAddress57::mask |
-    Cr4::FsGsBaseEnable::mask | Cr4::ProcessContextIdEnable::mask | Cr4::XsaveEnable::mask |
-    Cr4::SupervisorExecutionPrevention::mask | Cr4::SupervisorAccessPrevention::mask;
-
 /// A guest that never exits is looked after this often. Interrupts end its turn on every real CPU; Bochs 2.7 holds them
 /// back from a guest that was entered with IF clear.
 constexpr uint64_t longest_turns_per_second = 100;
 
-/// One bit per MSR and direction, a set bit makes an exit. SDM vol. 3C, 25.6.9.
-void allow_msr(PhysicalAddress bitmap, uint32_t index, bool write) {
-    constexpr uint32_t high_msrs = 0xc0000000, msrs = 0x2000, high_part = 1024, writes = 2048;
-    const uint32_t part = (index >= high_msrs ? high_part : 0) + (write ? writes : 0), bit = index & (msrs - 1);
-    uint8_t& byte = direct_map<uint8_t>(bitmap)[part + bit / 8];
-    byte = static_cast<uint8_t>(byte & ~(1u << bit % 8));
-}
-
 }  // namespace
 
-const char* VmxBackend::detect() {
+static void make_msr_bitmap() {
+    using enum x86::Msr;
+    using x86::Msr;
+    msr_bitmap = make_permission_map(0);
+    // One bit per MSR and direction, a set bit makes an exit. SDM vol. 3C, 25.6.9.
+    const PhysicalAddress reads = msr_bitmap, writes = msr_bitmap + page_size_bytes / 2;
+    permit_msrs(reads, 1, {Star, Lstar, SyscallMask, KernelGsBase, Tsc});
+    for (const PhysicalAddress map : {reads, writes})
+        permit_msrs(map, 1, {SysenterCs, SysenterEsp, SysenterEip, FsBase, GsBase, Efer, Pat});
+    if (!controls.interrupt_delivery) return;
+    // Registers the CPU virtualises on the virtual-APIC page (SDM vol. 3C, 30.5).
+    constexpr Msr task_priority{0x808}, processor_priority{0x80a}, end_of_interrupt{0x80b}, self_interrupt{0x83f};
+    constexpr uint32_t first_bank = 0x810, last_bank = 0x827;
+    permit_msrs(writes, 1, {task_priority, end_of_interrupt, self_interrupt});
+    permit_msrs(reads, 1, {task_priority, processor_priority});
+    for (uint32_t index = first_bank; index <= last_bank; ++index) permit_msrs(reads, 1, {Msr{index}});
+}
+
+const char* detect() {
     if (!allowed_by_firmware()) return "the firmware has switched VT-x off";
-    const Capabilities cpu = read_capabilities();
-    controls_ = negotiate(cpu);
-    if (controls_.refusal != nullptr) return controls_.refusal;
-    ept_vpid_ = cpu.ept_vpid;
-    revision_ = x86::VmxBasic::Revision::read(capability(VmxMsr::Basic));
-    cr4_guest_ = capability(VmxMsr::Cr4Fixed1) & cr4_for_guests;
-    if (!cpu_features().xsave) cr4_guest_ &= ~Cr4::XsaveEnable::mask;
+    controls = negotiate(read_capabilities());
+    if (controls.refusal != nullptr) return controls.refusal;
+    cr4_for_guests &= capability(VmxMsr::Cr4Fixed1);
+    if (!cpu_features().xsave) cr4_for_guests &= ~Cr4::XsaveEnable::mask;
     make_msr_bitmap();
     return nullptr;
 }
 
-void VmxBackend::make_msr_bitmap() {
-    msr_bitmap_ = make_permission_map(0);
-    const auto allow_read = [this](uint32_t index) { allow_msr(msr_bitmap_, index, false); };
-    const auto allow_write = [this](uint32_t index) { allow_msr(msr_bitmap_, index, true); };
-    using x86::Msr;
-    for (const Msr index : {Msr::Star, Msr::Lstar, Msr::SyscallMask, Msr::KernelGsBase, Msr::Tsc})
-        allow_read(static_cast<uint32_t>(index));
-    for (const Msr index :
-         {Msr::SysenterCs, Msr::SysenterEsp, Msr::SysenterEip, Msr::FsBase, Msr::GsBase, Msr::Efer, Msr::Pat}) {
-        allow_read(static_cast<uint32_t>(index));
-        allow_write(static_cast<uint32_t>(index));
-    }
-    if (!controls_.interrupt_delivery) return;
-    // Registers the CPU virtualises on the virtual-APIC page (SDM vol. 3C, 30.5).
-    constexpr uint32_t task_priority = 0x808, processor_priority = 0x80a, end_of_interrupt = 0x80b;
-    constexpr uint32_t first_bank = 0x810, last_bank = 0x827, self_interrupt = 0x83f;
-    for (const uint32_t index : {task_priority, end_of_interrupt, self_interrupt}) allow_write(index);
-    for (const uint32_t index : {task_priority, processor_priority}) allow_read(index);
-    for (uint32_t index = first_bank; index <= last_bank; ++index) allow_read(index);
-}
-
-bool VmxBackend::initialize_cpu() {
+bool initialize_cpu() {
     const uint64_t cr0 = read_cr0();
     const uint64_t cr4 = read_cr4() | Cr4::VmxEnable::mask;
     const auto allowed = [](uint64_t value, VmxMsr fixed0, VmxMsr fixed1) {
@@ -110,84 +100,66 @@ bool VmxBackend::initialize_cpu() {
         return false;
     const std::optional<PhysicalAddress> region = allocate_pages();
     if (!region) return false;
-    *direct_map<uint32_t>(*region) = revision_;
+    *direct_map<uint32_t>(*region) = revision();
     write_cr4(cr4);
-    if (!vmxon(*region)) return false;
-    if (controls_.secondary.has(x86::SecondaryControl::Vpid) && x86::EptVpidCapability::Invvpid::read(ept_vpid_))
-        invalidate_vpid(Invalidation::All, 0);
-    return true;
+    return vmxon(*region);
 }
 
-void VmxBackend::create(Vcpu& vcpu) {
-    VcpuHardware& hardware = vcpu.hardware();
-    *static_cast<uint32_t*>(hardware.control_block) = revision_;
-    clear(hardware.control_block_address);
-    vcpu_backend().load(vcpu);
-    write_controls(vcpu);
-    write_host_state(vcpu);
-    // Of the guest, what is not in the state page.
-    write(Field::VmcsLinkPointer, ~uint64_t{0});
-    for (const Field none : {Field::GuestDebugControl, Field::GuestPendingDebug, Field::GuestActivity}) write(none, 0);
-}
-
-void VmxBackend::write_controls(Vcpu& vcpu) {
-    VcpuHardware& hardware = vcpu.hardware();
-    hardware.controls = controls_.primary.word();
-    write(Field::PinControls, controls_.pin.word());
-    write(Field::PrimaryControls, hardware.controls);
-    write(Field::SecondaryControls, controls_.secondary.word());
-    write(Field::ExitControls, controls_.exit.word());
-    write(Field::EntryControls, controls_.entry.word());
-    write(Field::EntryInterruption, 0);
-    for (const Field none :
-         {Field::PageFaultMask, Field::PageFaultMatch, Field::Cr3TargetCount, Field::ExitMsrStoreCount,
-          Field::ExitMsrLoadCount, Field::EntryMsrLoadCount, Field::TprThreshold, Field::TscOffset})
-        write(none, 0);
-    write(Field::ExceptionBitmap, intercepted_exceptions);
-    write(Field::MsrBitmap, msr_bitmap_.value());
-    write(Field::VirtualApicPage, hardware.virtual_apic_page.value());
-    write(Field::EptPointer, hardware.guest_space.value() | x86::EptPointer::write_back_four_levels);
-    if (controls_.secondary.has(x86::SecondaryControl::Vpid)) {
+/// What is there on some CPUs only.
+static void write_optional_fields() {
+    if (controls.secondary.has(x86::SecondaryControl::Vpid)) {
         // In use twice is harmless: translations are tagged by EPT too. 0 is the host's.
-        const auto vpid = static_cast<uint16_t>(Cpu::current().next_tag++ % UINT16_MAX + 1);
-        write(Field::VirtualProcessorId, vpid);
-        if (x86::EptVpidCapability::InvvpidSingle::read(ept_vpid_)) invalidate_vpid(Invalidation::Single, vpid);
+        write(Field::VirtualProcessorId, Cpu::current().next_tag++ % UINT16_MAX + 1);
+        invalidate_all_vpids();
     }
-    if (controls_.interrupt_delivery) {
+    if (controls.interrupt_delivery) {
         for (const Field none : eoi_exit_bitmaps) write(none, 0);
         write(Field::GuestInterruptStatus, 0);
     }
-    if (controls_.pin.has(x86::PinControl::PreemptionTimer)) {
-        const auto shift = x86::VmxMiscellaneous::TimerShift::read(capability(VmxMsr::Miscellaneous));
-        const uint64_t turn = (tsc_hz() / longest_turns_per_second) >> shift;
-        write(Field::GuestPreemptionTimer, turn < UINT32_MAX ? turn : UINT32_MAX);
+    if (controls.pin.has(x86::PinControl::PreemptionTimer)) {
+        const auto shift = x86::PreemptionTimerShift::read(capability(VmxMsr::Miscellaneous));
+        write(Field::GuestPreemptionTimer,
+              std::min<uint64_t>((tsc_hz() / longest_turns_per_second) >> shift, UINT32_MAX));
     }
-    write(Field::Cr0Mask, cr0_of_host);
-    write(Field::Cr4Mask, ~cr4_guest_ | Cr4::XsaveEnable::mask);
 }
 
-/// The state after an exit. HOST_RSP ends the vCPU's register file and is written only here.
-void VmxBackend::write_host_state(Vcpu& vcpu) {
+void create(Vcpu& vcpu) {
+    using enum x86::VmcsField;
+    using x86::Msr;
+    VcpuHardware& hardware = vcpu.hardware();
     Cpu& cpu = Cpu::current();
-    write(Field::HostCr0, read_cr0() | Cr0::TaskSwitched::mask);
-    write(Field::HostCr3, vcpu.hardware().host_space.value());
-    write(Field::HostCr4, read_cr4());
-    write(Field::HostCsSelector, SELECTOR_KERNEL_CODE);
-    write(Field::HostSsSelector, SELECTOR_KERNEL_STACK);
-    write(Field::HostTrSelector, SELECTOR_TASK_STATE);
-    for (const Field none : {Field::HostDsSelector, Field::HostEsSelector, Field::HostFsSelector, Field::HostGsSelector,
-                             Field::HostFsBase, Field::HostGsBase})
+    const auto address = [](auto* object) { return reinterpret_cast<uint64_t>(object); };
+    *static_cast<uint32_t*>(hardware.control_block) = revision();
+    clear(hardware.control_block_address);
+    vcpu_backend().load(vcpu);
+    hardware.controls = controls.primary.word();
+    // clang-format off
+    const std::pair<Field, uint64_t> values[] = {
+        {PinControls, controls.pin.word()},             {PrimaryControls, hardware.controls},
+        {SecondaryControls, controls.secondary.word()}, {ExitControls, controls.exit.word()},
+        {EntryControls, controls.entry.word()},         {ExceptionBitmap, intercepted_exceptions},
+        {Cr0Mask, cr0_of_host},                         {Cr4Mask, ~cr4_for_guests | Cr4::XsaveEnable::mask},
+        {MsrBitmap, msr_bitmap.value()},                {VirtualApicPage, hardware.virtual_apic_page.value()},
+        {VmcsLinkPointer, ~uint64_t{0}},
+        {EptPointer, hardware.guest_space.value() | x86::ept_write_back_four_levels},
+        // The state after an exit. HOST_RSP ends the vCPU's register file and is written only here.
+        {HostCr0, read_cr0() | Cr0::TaskSwitched::mask},       {HostCr3, hardware.host_space.value()},
+        {HostCr4, read_cr4()},                                 {HostCsSelector, SELECTOR_KERNEL_CODE},
+        {HostSsSelector, SELECTOR_KERNEL_STACK},               {HostTrSelector, SELECTOR_TASK_STATE},
+        {HostTrBase, address(&cpu.task_state->segment)},       {HostGdtrBase, address(&cpu.descriptors())},
+        {HostIdtrBase, interrupt_table_address()},             {HostSysenterCs, read_msr(Msr::SysenterCs)},
+        {HostSysenterEsp, read_msr(Msr::SysenterEsp)},         {HostSysenterEip, read_msr(Msr::SysenterEip)},
+        {HostEfer, read_msr(Msr::Efer)},                       {HostPat, read_msr(Msr::Pat)},
+        {HostRsp, address(&hardware.frame.kernel_stack_top)},  {HostRip, address(&vmx_exit_entry)},
+    };
+    // clang-format on
+    for (const auto& [field, value] : values) write(field, value);
+    for (const Field none :
+         {EntryInterruption, PageFaultMask, PageFaultMatch, Cr3TargetCount, ExitMsrStoreCount, ExitMsrLoadCount,
+          EntryMsrLoadCount, TprThreshold, HostDsSelector, HostEsSelector, HostFsSelector, HostGsSelector, HostFsBase,
+          HostGsBase, GuestDebugControl, GuestPendingDebug, GuestActivity})
         write(none, 0);
-    write(Field::HostTrBase, reinterpret_cast<uint64_t>(&cpu.task_state->segment));
-    write(Field::HostGdtrBase, reinterpret_cast<uint64_t>(&cpu.descriptors()));
-    write(Field::HostIdtrBase, interrupt_table_address());
-    write(Field::HostSysenterCs, kernel::read_msr(x86::Msr::SysenterCs));
-    write(Field::HostSysenterEsp, kernel::read_msr(x86::Msr::SysenterEsp));
-    write(Field::HostSysenterEip, kernel::read_msr(x86::Msr::SysenterEip));
-    write(Field::HostEfer, kernel::read_msr(x86::Msr::Efer));
-    write(Field::HostPat, kernel::read_msr(x86::Msr::Pat));
-    write(Field::HostRsp, reinterpret_cast<uint64_t>(&vcpu.hardware().frame.kernel_stack_top));
-    write(Field::HostRip, reinterpret_cast<uint64_t>(&vmx_exit_entry));
+    write_optional_fields();
 }
 
-}  // namespace bulkhead::kernel
+}  // namespace bulkhead::kernel::vmx
