@@ -76,7 +76,7 @@ static const BootModule* find_module(const BootInformation& boot, std::string_vi
 static void start_scheduling(Cpu& cpu) {
     Scheduler::initialise(cpu);
     enable_system_calls(cpu);
-    fpu::initialize_cpu();
+    FpuState::initialize_cpu();
     initialize_virtualization();
 }
 
@@ -87,7 +87,7 @@ static void start_scheduling(Cpu& cpu) {
         system_halt(1);
     }
     ObjectTable::initialise();
-    fpu::detect();
+    FpuState::detect();
     detect_virtualization();
     make_stub_page({.tsc_hz = boot.tsc_hz,
                     .cpu_count = cpu_count(),

@@ -17,7 +17,6 @@ class RegionList {
     const Range* begin() const { return ranges_.begin(); }
     const Range* end() const { return ranges_.end(); }
     std::size_t size() const { return ranges_.size(); }
-    bool full() const { return ranges_.full(); }
 
     /// Adds a range without what is in the list already; drops what does not fit any more.
     void add(const Range& range) {

@@ -20,7 +20,7 @@ namespace bulkhead::kernel {
 
 Thread::Thread(Domain& owner, const Parameters& parameters, abi::MessageBuffer* buffer, FpuState* fpu)
     : ExecutionContext{object_type, owner, parameters.cpu,
-                       (parameters.uses_fpu ? SlowFlag::Fpu : 0) | (owner.io_permissions() != nullptr ? SlowFlag::Ports : 0)},
+                       (parameters.uses_fpu ? SlowFlag::Fpu : 0) | (owner.io_bitmap() != nullptr ? SlowFlag::Ports : 0)},
       message_buffer_{buffer},
       message_buffer_mapping_{*Range::create(parameters.message_buffer, page_size_bytes)},
       stack_{parameters.stack},
@@ -48,8 +48,7 @@ abi::Result<Thread*> Thread::create(Domain& owner, const Parameters& parameters)
     free_buffer.dismiss();
     free_fpu.dismiss();
     auto* thread = new (memory) Thread{owner, parameters, static_cast<abi::MessageBuffer*>(buffer), fpu};
-    auto mapped =
-        owner.space().map_kernel_page(thread->message_buffer_mapping_, physical_of(buffer), {.write = true});
+    auto mapped = owner.space().map_kernel_page(thread->message_buffer_mapping_, physical_of(buffer), {.write = true});
     if (!mapped.ok()) {
         discard(*thread);
         return mapped.error();

@@ -170,7 +170,7 @@ void Vcpu::follow_spaces() {
 }
 
 void Vcpu::enter_guest() {
-    fpu::prepare_for_guest(*fpu_);
+    fpu_->prepare_for_guest();
     activity_.exchange(Activity::InGuest);
     go_on();
 }

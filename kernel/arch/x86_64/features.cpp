@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/arch/x86_64/features.hpp"
 
-#include <span>
-
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/platform/halt.hpp"
 
@@ -60,8 +58,8 @@ void detect_cpu_features() {
 void patch_user_access() {
     constexpr uint8_t clac[] = {0x0f, 0x01, 0xca};
     if (!features.smap) return;
-    for (uint8_t* location : std::span{user_access_patches_start, user_access_patches_end})
-        __builtin_memcpy(location, clac, sizeof clac);
+    for (auto place = user_access_patches_start; place != user_access_patches_end; ++place)
+        __builtin_memcpy(*place, clac, sizeof clac);
 }
 
 void enable_cpu_features() {

@@ -42,14 +42,9 @@ bool allowed_by_firmware() {
     return FeatureControl::VmxOutsideSmx::read(value);
 }
 
-/// What guests may set of CR4, if the CPU has it at all. Not VMXE, SMXE; not PKE and CET, whose state is not switched.
-constexpr uint64_t cr4_for_guests =
-    Cr4::VirtualMode::mask | 1u << 1 | Cr4::TimeStampDisable::mask | Cr4::DebuggingExtensions::mask |
-    Cr4::PageSizeExtensions::mask | Cr4::PhysicalAddressExtension::mask | Cr4::MachineCheckEnable::mask |
-    Cr4::PageGlobalEnable::mask | Cr4::PerformanceCounterEnable::mask | Cr4::FxSaveEnable::mask |
-    Cr4::SimdExceptions::mask | Cr4::UserInstructionPrevention::mask | Cr4::LinearAddress57::mask |
-    Cr4::FsGsBaseEnable::mask | Cr4::ProcessContextIdEnable::mask | Cr4::XsaveEnable::mask |
-    Cr4::SupervisorExecutionPrevention::mask | Cr4::SupervisorAccessPrevention::mask;
+/// What guests may set of CR4, if the CPU has it at all: up to SMAP. Not VMXE, SMXE; not KL, PKE and CET, whose state is
+/// not switched.
+constexpr uint64_t cr4_for_guests = 0x37'7fff & ~Cr4::VmxEnable::mask & ~Cr4::SmxEnable::mask;
 
 /// A guest that never exits is looked after this often. Interrupts end its turn on every real CPU; Bochs 2.7 holds them
 /// back from a guest that was entered with IF clear.
