@@ -122,7 +122,6 @@ struct Cpu {
     void load_task_register();
 };
 static_assert(sizeof(Cpu) + sizeof(DescriptorTable) <= CpuBlock::data_bytes);
-static_assert(cpu_region_base == CPU_REGION_BASE);
 
 /// CPUs that run; constant once the root task starts.
 unsigned cpu_count();

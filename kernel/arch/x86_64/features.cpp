@@ -35,8 +35,10 @@ x86::CpuidResult leaf_or_nothing(uint32_t leaf) {
 
 abi::ProcessorVendor detect_vendor() {
     const auto r = cpuid(x86::CpuidLeaf::vendor);
-    if (x86::CpuidVendor::is_intel(r)) return abi::ProcessorVendor::Intel;
-    return x86::CpuidVendor::is_amd(r) ? abi::ProcessorVendor::Amd : abi::ProcessorVendor::Unknown;
+    const uint32_t name[] = {r.ebx, r.edx, r.ecx};
+    if (__builtin_memcmp(name, "GenuineIntel", sizeof name) == 0) return abi::ProcessorVendor::Intel;
+    if (__builtin_memcmp(name, "AuthenticAMD", sizeof name) == 0) return abi::ProcessorVendor::Amd;
+    return abi::ProcessorVendor::Unknown;
 }
 
 extern "C" uint8_t *const user_access_patches_start[], *const user_access_patches_end[];
@@ -53,22 +55,10 @@ void detect_cpu_features() {
     if (bits >= 32 && bits <= 52) features.physical_address_bits = bits;
     if (!features.local_apic) refuse_machine("this CPU has no usable local APIC");
     if (!features.fxsave) refuse_machine("this CPU has no FXSAVE");
-}
-
-void patch_user_access() {
-    constexpr uint8_t clac[] = {0x0f, 0x01, 0xca};
     if (!features.smap) return;
+    constexpr uint8_t clac[] = {0x0f, 0x01, 0xca};
     for (auto place = user_access_patches_start; place != user_access_patches_end; ++place)
         __builtin_memcpy(*place, clac, sizeof clac);
-}
-
-void enable_cpu_features() {
-    using x86::Cr4;
-    write_cr4(Cr4::PhysicalAddressExtension::mask | Cr4::MachineCheckEnable::mask | Cr4::FxSaveEnable::mask |
-              Cr4::SimdExceptions::mask | Cr4::PageGlobalEnable::make(features.global_pages) |
-              Cr4::XsaveEnable::make(features.xsave) | Cr4::UserInstructionPrevention::make(features.umip) |
-              Cr4::SupervisorExecutionPrevention::make(features.smep) |
-              Cr4::SupervisorAccessPrevention::make(features.smap));
 }
 
 }  // namespace bulkhead::kernel

@@ -18,7 +18,7 @@ class alignas(64) FpuState {
   public:
     /// Once at boot, after the features are known.
     static void detect();
-    /// Every CPU, after enable_cpu_features: XCR0 with all supported components, TS set, nobody's registers loaded.
+    /// Every CPU, after set_up_this_cpu: XCR0 with all supported components, TS set, nobody's registers loaded.
     static void initialize_cpu();
     /// Before a thread runs: with its registers loaded and TS clear, or, without a state, TS set and nothing switched.
     static void prepare_for_thread(FpuState* next);
