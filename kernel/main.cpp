@@ -78,7 +78,6 @@ extern "C" [[noreturn]] void kernel_main(uint64_t multiboot_address) {
     DebugUart::initialize();
     log("bulkhead: starting at tick {}", read_tsc());
     detect_cpu_features();
-    patch_user_access();
     build_interrupt_table();
     load_interrupt_table();  // exceptions of early boot: no IST before there is a TSS
     read_multiboot(PhysicalAddress{multiboot_address});

@@ -153,7 +153,7 @@ void describe(Domain& root, const BootInformation& boot, abi::RootInformation& i
 void start_scheduling(Cpu& cpu) {
     Scheduler::initialise(cpu);
     enable_system_calls(cpu);
-    fpu::initialize_cpu();
+    FpuState::initialize_cpu();
     initialize_virtualization();
 }
 
@@ -165,7 +165,7 @@ void start_scheduling(Cpu& cpu) {
         modules, "init", [](const BootModule& module) -> std::string_view { return module.entry.name; });
     if (init == modules.end()) refuse_machine("no boot module named init: add one to the boot loader's configuration");
     ObjectTable::initialise();
-    fpu::detect();
+    FpuState::detect();
     detect_virtualization();
     make_stub_page({.tsc_hz = tsc_hz(),
                     .cpu_count = cpu_count(),

@@ -13,7 +13,6 @@
 #pragma once
 
 #include <algorithm>
-#include <concepts>
 
 #include "base/result.hpp"
 #include "hw/x86/page_table_entry.hpp"

@@ -145,9 +145,7 @@ abi::Result<void> AddressSpace::map_kernel_page(Mapping& mapping, PhysicalAddres
 void AddressSpace::flush() {
     ++flush_generation_;
     // A CPU in a guest leaves it for the request and compares the generation before it enters again.
-    cross_cpu::run_everywhere([this] {
-        if (!is_guest() && loaded_root_table() == root_) flush_loaded_root_table();
-    });
+    cross_cpu::run_everywhere([this] { flush_root_table(root_); });
 }
 
 }  // namespace bulkhead::kernel

@@ -2,6 +2,7 @@
 #include "kernel/object/domain.hpp"
 
 #include <bit>
+#include <cstring>
 
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/object/doorbell.hpp"
@@ -84,7 +85,10 @@ abi::Result<void> Domain::publish(abi::Selector slot, Object& object, abi::Right
 
 abi::Result<void> Domain::allow_ports(PortRange& ports) {
     if (is_guest()) return Status::BadArgument;
-    if (io_permissions_ == nullptr) io_permissions_ = TRY(IoPermissions::create(heap_));
+    if (io_bitmap_ == nullptr) {
+        io_bitmap_ = static_cast<uint8_t*>(TRY(heap_.allocate_pages(io_bitmap_order)));
+        std::memset(io_bitmap_, UINT8_MAX, TaskState::bitmap_bytes);
+    }
     // The hand-laid paths switch no ports: they must leave this domain's threads alone before there are any.
     for (Object& owned : owned_)
         if (auto* thread = object_cast<Thread>(&owned); thread != nullptr) thread->note_ports();
@@ -93,14 +97,24 @@ abi::Result<void> Domain::allow_ports(PortRange& ports) {
     if (ports.users_.contains(this)) return Status::Overlap;
     if (!ports.users_.push_back(this)) return Status::Busy;
     (void)port_ranges_.push_back(&ports);
-    io_permissions_->allow(ports.first(), ports.count());
+    change_ports(ports, false);
     return {};
 }
 
+void Domain::change_ports(const PortRange& ports, bool forbid) {
+    for (uint32_t port = ports.first(); port < ports.first() + ports.count(); ++port) {
+        const auto mask = static_cast<uint8_t>(1u << port % 8);
+        uint8_t& byte = io_bitmap_[port / 8];
+        byte = static_cast<uint8_t>(forbid ? byte | mask : byte & ~mask);
+    }
+    static constinit uint64_t last_version = 0;  // of all domains; what CPUs start with is like a new bitmap
+    io_version_ = ++last_version;
+}
+
 void Domain::forbid_ports(PortRange& ports) {
-    io_permissions_->forbid(ports.first(), ports.count());
+    change_ports(ports, true);
     port_ranges_.remove(&ports);
-    for (const PortRange* range : port_ranges_) io_permissions_->allow(range->first(), range->count());  // an overlap
+    for (const PortRange* range : port_ranges_) change_ports(*range, false);  // an overlap
 }
 
 void PortRange::retire() {
@@ -127,7 +141,7 @@ bool Domain::release_some() {
     if (space_.root().value() != 0) {
         forget_domain(*this);
         if (stub_mapping_.space() != nullptr) (void)space_.remove(stub_mapping_);
-        if (io_permissions_ != nullptr) io_permissions_->destroy(heap_);
+        heap_.free_pages(io_bitmap_, io_bitmap_order);
         heap_.free_pages(capabilities_.slots(), capability_order_);
         space_.destroy();
     }

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "base/static_vector.hpp"
-#include "kernel/arch/x86_64/io_permissions.hpp"
+#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/capability/capability_space.hpp"
 #include "kernel/capability/object_table.hpp"
 #include "kernel/object/address_space.hpp"
@@ -34,8 +34,10 @@ class Domain final : public Object {
     CapabilitySpace& capabilities() { return capabilities_; }
     AddressSpace& space() { return space_; }
     const AddressSpace& space() const { return space_; }
-    /// Null while it may use no port.
-    const IoPermissions* io_permissions() const { return io_permissions_; }
+    /// The ports it may use, as the bitmap behind the task-state segment wants them. Null while it may use no port.
+    const uint8_t* io_bitmap() const { return io_bitmap_; }
+    /// Names this content of this bitmap.
+    uint64_t io_version() const { return io_version_; }
 
     /// The live object of type T that a capability in a slot names, if it carries the rights.
     template <typename T>
@@ -84,7 +86,11 @@ class Domain final : public Object {
     friend class Graveyard;
     friend struct AsmOffsets;
 
+    static constexpr unsigned io_bitmap_order = 1;
+    static_assert(TaskState::bitmap_bytes == page_size_bytes << io_bitmap_order);
+
     Domain(Domain* owner, const abi::CreateDomain& wanted);
+    void change_ports(const PortRange& ports, bool forbid);
 
     const abi::DomainKind kind_;
     const uint8_t maximum_priority_;
@@ -93,7 +99,8 @@ class Domain final : public Object {
     ObjectHeap heap_;
     AddressSpace space_;
     Mapping stub_mapping_;
-    IoPermissions* io_permissions_ = nullptr;
+    uint8_t* io_bitmap_ = nullptr;  // a CPU copies it when it next runs a thread of the domain
+    uint64_t io_version_ = 0;
     StaticVector<PortRange*, 8> port_ranges_;
     std::atomic<DoorbellTable*> doorbells_{nullptr};  // goes with the heap
     IntrusiveList<Object, &Object::owned_hook_> owned_;

@@ -12,7 +12,7 @@
 namespace bulkhead::kernel {
 
 Thread::Thread(Domain& owner, const abi::CreateThread& wanted, uint64_t exception_portal)
-    : ExecutionContext{object_type, owner, wanted.cpu, owner.io_permissions() != nullptr ? SlowFlag::Ports : 0},
+    : ExecutionContext{object_type, owner, wanted.cpu, owner.io_bitmap() != nullptr ? SlowFlag::Ports : 0},
       message_buffer_mapping_{*Range::create(wanted.message_buffer, page_size_bytes)},
       stack_{wanted.stack},
       deadline_{deadline_passed, this},

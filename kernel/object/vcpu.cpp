@@ -124,7 +124,7 @@ void Vcpu::resume() {
         phase_ = Phase::Running;
     }
     follow_spaces();
-    fpu::prepare_for_guest(*fpu_);
+    fpu_->prepare_for_guest();
     activity_.exchange(Activity::InGuest);
     go_on();
 }

@@ -133,8 +133,7 @@ void Vcpu::on_hlt() {
 }
 
 void Vcpu::on_xsetbv(uint32_t index, uint64_t value) {
-    const bool good = index == 0 && fpu::valid_xcr0(value, fpu::supported_xcr0()) && fpu_->set_xcr0(value);
-    if (good) skip_and_go_on(ExitReason::Xsetbv);
+    if (index == 0 && fpu_->set_xcr0(value)) skip_and_go_on(ExitReason::Xsetbv);
     on_other(ExitReason::Xsetbv, index, value);
 }
 

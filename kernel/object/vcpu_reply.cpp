@@ -117,9 +117,7 @@ void Vcpu::save_groups(uint32_t groups) {
 /// The one read of a member of the page, checked and handed on.
 bool Vcpu::write_entry(const StateEntry& entry) {
     const uint64_t value = state_table::load(static_cast<const std::byte*>(state_memory_) + entry.offset, entry.bytes);
-    if (entry.rule == StateRule::Xcr0) {
-        return value == fpu_->xcr0() || (fpu::valid_xcr0(value, fpu::supported_xcr0()) && fpu_->set_xcr0(value));
-    }
+    if (entry.rule == StateRule::Xcr0) return value == fpu_->xcr0() || fpu_->set_xcr0(value);
     const auto good = admissible(entry.rule, value);
     if (!good) return false;
     if (entry.rule == StateRule::InstructionPointer) hardware_.rip = *good;

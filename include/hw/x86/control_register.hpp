@@ -8,33 +8,22 @@ namespace bulkhead::x86 {
 
 struct Cr0 {
     using ProtectionEnable = Bit<0>;
-    using MonitorCoprocessor = Bit<1>;
     using TaskSwitched = Bit<3>;
-    using ExtensionType = Bit<4>;
     using NumericError = Bit<5>;
-    using WriteProtect = Bit<16>;
     using NotWriteThrough = Bit<29>;
     using CacheDisable = Bit<30>;
     using Paging = Bit<31>;
 };
 
 struct Cr4 {
-    using VirtualMode = Bit<0>;
-    using TimeStampDisable = Bit<2>;
-    using DebuggingExtensions = Bit<3>;
-    using PageSizeExtensions = Bit<4>;
     using PhysicalAddressExtension = Bit<5>;
     using MachineCheckEnable = Bit<6>;
     using PageGlobalEnable = Bit<7>;
-    using PerformanceCounterEnable = Bit<8>;
     using FxSaveEnable = Bit<9>;
     using SimdExceptions = Bit<10>;
     using UserInstructionPrevention = Bit<11>;
-    using LinearAddress57 = Bit<12>;
     using VmxEnable = Bit<13>;
     using SmxEnable = Bit<14>;
-    using FsGsBaseEnable = Bit<16>;
-    using ProcessContextIdEnable = Bit<17>;
     using XsaveEnable = Bit<18>;
     using SupervisorExecutionPrevention = Bit<20>;
     using SupervisorAccessPrevention = Bit<21>;

@@ -19,16 +19,6 @@ struct CpuidLeaf {
     static constexpr uint32_t address_sizes = 0x80000008;      // EAX: PhysicalAddressBits
 };
 
-struct CpuidVendor {
-    /// "GenuineIntel" and "AuthenticAMD" as EBX, EDX, ECX.
-    static constexpr bool is_intel(const CpuidResult& r) {
-        return r.ebx == 0x756e6547 && r.edx == 0x49656e69 && r.ecx == 0x6c65746e;
-    }
-    static constexpr bool is_amd(const CpuidResult& r) {
-        return r.ebx == 0x68747541 && r.edx == 0x69746e65 && r.ecx == 0x444d4163;
-    }
-};
-
 using PhysicalAddressBits = BitField<0, 8, uint8_t>;
 
 }  // namespace bulkhead::x86

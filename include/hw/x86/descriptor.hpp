@@ -11,30 +11,25 @@ namespace bulkhead::x86 {
 struct SegmentDescriptor {
     using LimitLow = BitField<0, 16>;
     using BaseLow = BitField<16, 24>;
-    using Accessed = Bit<40>;
-    using Writable = Bit<41>;
     using Executable = Bit<43>;
     using Type = BitField<40, 4>;
-    using IsCodeOrData = Bit<44>;
     using Privilege = BitField<45, 2>;
     using Present = Bit<47>;
-    using LimitHigh = BitField<48, 4>;
     using LongMode = Bit<53>;
     using DefaultSize32 = Bit<54>;
-    using Granularity = Bit<55>;
     using BaseHigh = BitField<56, 8>;
+    static constexpr uint64_t flat_data = 0x008f'9300'0000'ffff;  // all of the space; present, accessed, writable
 
     uint64_t word = 0;
 
     static constexpr SegmentDescriptor flat(bool code, bool long_mode, unsigned privilege) {
-        return {LimitLow::make(0xffff) | LimitHigh::make(0xf) | Accessed::make(true) | Writable::make(true) |
-                Executable::make(code) | IsCodeOrData::make(true) | Privilege::make(privilege) | Present::make(true) |
-                LongMode::make(long_mode) | DefaultSize32::make(!long_mode) | Granularity::make(true)};
+        return {flat_data | Executable::make(code) | Privilege::make(privilege) | LongMode::make(long_mode) |
+                DefaultSize32::make(!long_mode)};
     }
     /// Type 9: an available 64-bit TSS. The high half of the descriptor holds bits 63:32 of the base.
-    static constexpr SegmentDescriptor task_state(uint64_t base, uint32_t limit) {
-        return {LimitLow::make(limit) | BaseLow::make(base) | Type::make(9) | Present::make(true) |
-                LimitHigh::make(limit >> 16) | BaseHigh::make(base >> 24)};
+    static constexpr SegmentDescriptor task_state(uint64_t base, uint16_t limit) {
+        return {LimitLow::make(limit) | BaseLow::make(base) | Type::make(9) | Present::mask |
+                BaseHigh::make(base >> 24)};
     }
 };
 static_assert(SegmentDescriptor::flat(true, true, 0).word == 0x00af9b000000ffff);
@@ -60,14 +55,13 @@ struct InterruptGate {
     using Privilege = BitField<45, 2>;
     using Present = Bit<47>;
     using OffsetMiddle = BitField<48, 16>;
-    static constexpr uint64_t type_interrupt = 14;  // clears RFLAGS.IF
 
     uint64_t low = 0;
     uint64_t high = 0;
 
-    static constexpr InterruptGate create(uint64_t handler, uint16_t selector, unsigned stack, unsigned privilege) {
-        return {OffsetLow::make(handler) | Selector::make(selector) | StackIndex::make(stack) |
-                    Type::make(type_interrupt) | Privilege::make(privilege) | Present::make(true) |
+    /// Type 14: clears RFLAGS.IF. For INT n of ring 0 only, on the stack that the privilege level has.
+    static constexpr InterruptGate create(uint64_t handler, uint16_t selector) {
+        return {OffsetLow::make(handler) | Selector::make(selector) | Type::make(14) | Present::mask |
                     OffsetMiddle::make(handler >> 16),
                 handler >> 32};
     }

@@ -32,10 +32,6 @@ struct RadixFormat {
     static constexpr PhysicalAddress table_address(uint64_t entry) {
         return PhysicalAddress{Frame::read(entry) << page_shift};
     }
-    /// Large pages have attribute bits (PAT) where the low bits of the frame would be.
-    static constexpr PhysicalAddress page_address(uint64_t entry, unsigned level) {
-        return table_address(entry).align_down(bytes_at(level));
-    }
     static constexpr uint64_t frame_bits(PhysicalAddress address) { return Frame::make(address.value() >> page_shift); }
 };
 

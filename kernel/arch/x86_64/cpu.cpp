@@ -31,6 +31,7 @@ void Cpu::load_task_register() {
     descriptors().task_state_low = x86::SegmentDescriptor::task_state(base, TaskState::limit);
     descriptors().task_state_high = x86::SegmentDescriptor{base >> 32};
     kernel::load_task_register(SELECTOR_TASK_STATE);  // the descriptor was made anew: available, not busy
+    task_register_cut = false;
 }
 
 Cpu* make_cpu(unsigned id, uint32_t apic_id) {
@@ -51,9 +52,14 @@ Cpu* make_cpu(unsigned id, uint32_t apic_id) {
     return cpu;
 }
 
-// The segment registers stay: what boot.S has loaded stands in this table in the same places.
+// CR0, EFER and the segment registers stay as boot.S has set them: its descriptors stand in this table too.
 void set_up_this_cpu(Cpu& cpu) {
-    enable_cpu_features();
+    using x86::Cr4;
+    const CpuFeatures& has = cpu_features();
+    write_cr4(Cr4::PhysicalAddressExtension::mask | Cr4::MachineCheckEnable::mask | Cr4::FxSaveEnable::mask |
+              Cr4::SimdExceptions::mask | Cr4::PageGlobalEnable::make(has.global_pages) |
+              Cr4::XsaveEnable::make(has.xsave) | Cr4::UserInstructionPrevention::make(has.umip) |
+              Cr4::SupervisorExecutionPrevention::make(has.smep) | Cr4::SupervisorAccessPrevention::make(has.smap));
     load_gdt({sizeof(DescriptorTable) - 1, reinterpret_cast<uint64_t>(&cpu.descriptors())});
     cpu.load_task_register();
     load_local_descriptor_table(0);

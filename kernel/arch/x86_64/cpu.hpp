@@ -66,6 +66,7 @@ struct TaskState {
 static_assert(sizeof(TaskState) == 4 * page_size_bytes && offsetof(TaskState, io_bitmap) == page_size_bytes);
 
 class ExecutionContext;
+class FpuState;
 class SchedulingContext;
 class Scheduler;
 class Vcpu;
@@ -88,9 +89,12 @@ struct Cpu {
     // Whose VMCS is current (VT-x), and whose guest registers without a place in VMCS or VMCB are in the CPU.
     Vcpu* loaded_vcpu = nullptr;
     uint64_t io_version = 0;         // of the I/O bitmap in task_state
-    bool task_register_cut = false;  // a VM exit set TR's limit to 67h: the bitmap is not in it
+    bool task_register_cut = false;  // VT-x: a VM exit set TR's limit to 67h, the bitmap is not in it
     uint64_t fs_base = 0;
     uint64_t gs_base = 0;
+    FpuState* fpu = nullptr;  // whose FPU registers are loaded
+    uint64_t xcr0 = 0;
+    bool task_switched = false;  // CR0.TS
     // AMD-V.
     bool guest_in_cpu = false;     // its VMLOAD state too; GIF is 0
     uint64_t asid_generation = 1;  // address-space identifiers of earlier ones are void
@@ -114,11 +118,10 @@ struct Cpu {
         const uint64_t end = reinterpret_cast<uint64_t>(this) + CpuBlock::data_bytes;
         return *reinterpret_cast<DescriptorTable*>(end - sizeof(DescriptorTable));
     }
-    /// Loads TR. Needed again after a VM exit, which cuts its limit to 67h (SDM vol. 3C, 28.5.2).
+    /// Loads TR. Needed again after a VM exit of VT-x, which cuts its limit to 67h (SDM vol. 3C, 28.5.2).
     void load_task_register();
 };
 static_assert(sizeof(Cpu) + sizeof(DescriptorTable) <= CpuBlock::data_bytes);
-static_assert(cpu_region_base == CPU_REGION_BASE);
 
 /// CPUs that run; constant once the root task starts.
 unsigned cpu_count();

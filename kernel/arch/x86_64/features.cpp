@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel/arch/x86_64/features.hpp"
 
-#include <span>
-
 #include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/platform/halt.hpp"
 
@@ -32,8 +30,10 @@ constexpr FeatureBit feature_bits[] = {
 
 abi::ProcessorVendor detect_vendor() {
     const auto r = cpuid(x86::CpuidLeaf::vendor);
-    if (x86::CpuidVendor::is_intel(r)) return abi::ProcessorVendor::Intel;
-    return x86::CpuidVendor::is_amd(r) ? abi::ProcessorVendor::Amd : abi::ProcessorVendor::Unknown;
+    const uint32_t name[] = {r.ebx, r.edx, r.ecx};
+    if (__builtin_memcmp(name, "GenuineIntel", sizeof name) == 0) return abi::ProcessorVendor::Intel;
+    if (__builtin_memcmp(name, "AuthenticAMD", sizeof name) == 0) return abi::ProcessorVendor::Amd;
+    return abi::ProcessorVendor::Unknown;
 }
 
 extern "C" uint8_t *const user_access_patches_start[], *const user_access_patches_end[];
@@ -54,22 +54,10 @@ void detect_cpu_features() {
     if (bits >= 32 && bits <= 52) features.physical_address_bits = bits;
     if (!features.local_apic) refuse_machine("this CPU has no usable local APIC");
     if (!features.fxsave) refuse_machine("this CPU has no FXSAVE");
-}
-
-void patch_user_access() {
-    constexpr uint8_t clac[] = {0x0f, 0x01, 0xca};
     if (!features.smap) return;
-    for (uint8_t* location : std::span{user_access_patches_start, user_access_patches_end})
-        __builtin_memcpy(location, clac, sizeof clac);
-}
-
-void enable_cpu_features() {
-    using x86::Cr4;
-    write_cr4(Cr4::PhysicalAddressExtension::mask | Cr4::MachineCheckEnable::mask | Cr4::FxSaveEnable::mask |
-              Cr4::SimdExceptions::mask | Cr4::PageGlobalEnable::make(features.global_pages) |
-              Cr4::XsaveEnable::make(features.xsave) | Cr4::UserInstructionPrevention::make(features.umip) |
-              Cr4::SupervisorExecutionPrevention::make(features.smep) |
-              Cr4::SupervisorAccessPrevention::make(features.smap));
+    constexpr uint8_t clac[] = {0x0f, 0x01, 0xca};
+    for (auto place = user_access_patches_start; place != user_access_patches_end; ++place)
+        __builtin_memcpy(*place, clac, sizeof clac);
 }
 
 }  // namespace bulkhead::kernel

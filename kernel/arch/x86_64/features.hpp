@@ -21,11 +21,8 @@ const CpuFeatures& cpu_features();
 /// A leaf, or zeroes if the CPU does not have it.
 x86::CpuidResult cpuid_or_nothing(uint32_t leaf);
 
-/// Asks the CPU and refuses one that lacks what the kernel cannot do without.
+/// Asks the CPU and refuses one that lacks what the kernel cannot do without. Puts CLAC where it is wanted, if there is
+/// SMAP: while the boot tables still allow to write to the text.
 void detect_cpu_features();
-/// Puts CLAC where it is wanted, if there is SMAP. While the boot tables still allow to write to the text.
-void patch_user_access();
-/// CR4 of this CPU as the kernel wants it. (CR0 and EFER are since boot.S.)
-void enable_cpu_features();
 
 }  // namespace bulkhead::kernel

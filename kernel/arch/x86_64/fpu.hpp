@@ -16,54 +16,45 @@ class Domain;
 /// The registers of one thread or vCPU while they are not loaded.
 class alignas(64) FpuState {
   public:
+    /// Once at boot, after the features are known.
+    static void detect();
+    /// Every CPU, after set_up_this_cpu: XCR0 with all supported components, TS set, nobody's registers loaded.
+    static void initialize_cpu();
+    /// Before a thread runs: with its registers loaded and TS clear, or, without a state, TS set and nothing switched.
+    static void prepare_for_thread(FpuState* next);
+    /// Before a guest runs: its registers and XCR0 loaded; TS set, as the host has it after the exit.
+    void prepare_for_guest() {
+        if (!loaded_) [[unlikely]] load_for_guest();
+    }
+
     /// Initial state, XCR0 with all supported components. Under the configuration lock.
     static abi::Result<FpuState*> create(Domain& payer);
     /// Forgets the registers wherever they are loaded. Under the configuration lock.
     void destroy(Domain& payer);
 
     uint64_t xcr0() const { return xcr0_; }
-    /// Whether the CPU holds the registers. Then TS is set, if they are a guest's.
-    bool loaded() const { return loaded_; }
     /// Takes over an XCR0 the loaded guest has set by itself: QEMU's AMD-V does not intercept XSETBV.
     void follow_cpu();
-    /// Takes a value `fpu::valid_xcr0` accepts. False if the CPU refused it all the same.
+    /// False if the value is not valid, or the CPU refused it all the same.
     [[nodiscard]] bool set_xcr0(uint64_t value);
+    /// The rules of SDM vol. 1, 13.3 for a value a program wants, within `supported`.
+    static constexpr bool valid_xcr0(uint64_t value, uint64_t supported) {
+        constexpr uint64_t x87 = 1, sse = 2, avx = 4, avx512 = 0xe0;
+        if ((value & ~supported) != 0 || (value & x87) == 0) return false;
+        if ((value & avx) != 0 && (value & sse) == 0) return false;
+        return (value & avx512) == 0 || ((value & avx512) == avx512 && (value & avx) != 0);
+    }
 
   private:
-    friend struct FpuControl;
     friend struct AsmOffsets;
-    FpuState() = default;
     std::byte* area() { return reinterpret_cast<std::byte*>(this) + sizeof *this; }
+    /// Leaves TS clear if it had to act.
+    void load();
+    void load_for_guest();
 
     uint64_t xcr0_ = 0;
-    uint32_t loaded_on_ = ~uint32_t{0};  // a CPU that may hold the registers
-    bool loaded_ = false;
+    uint32_t loaded_on_ = 0;
+    bool loaded_ = false;  // whether that CPU holds the registers; then TS is set, if they are a guest's
 };
-
-namespace fpu {
-
-/// Once at boot, after the features are known.
-void detect();
-/// Every CPU, after enable_cpu_features: XCR0 with all supported components, TS set, nobody's registers loaded.
-void initialize_cpu();
-/// Components of XCR0 that exist and that the kernel saves; 1 on a CPU without XSAVE.
-uint64_t supported_xcr0();
-/// The rules of SDM vol. 1, 13.3 for a value a program wants, within `supported`.
-constexpr bool valid_xcr0(uint64_t value, uint64_t supported) {
-    constexpr uint64_t x87 = 1, sse = 2, avx = 4, avx512 = 0xe0;
-    if ((value & ~supported) != 0 || (value & x87) == 0) return false;
-    if ((value & avx) != 0 && (value & sse) == 0) return false;
-    return (value & avx512) == 0 || ((value & avx512) == avx512 && (value & avx) != 0);
-}
-
-/// Before a thread runs: with its registers loaded and TS clear, or, without a state, TS set and nothing switched.
-void prepare_for(FpuState* next);
-void load_for_guest(FpuState& next);
-/// Before a guest runs: its registers and XCR0 loaded; TS set, as the host has it after the exit.
-inline void prepare_for_guest(FpuState& next) {
-    if (!next.loaded()) [[unlikely]] load_for_guest(next);
-}
-
-}  // namespace fpu
 
 }  // namespace bulkhead::kernel

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Vectors, the interrupt descriptor table, and what happens to interrupts and exceptions that strike in ring 0. The
-// table is written once at boot and is read-only afterwards.
+// Vectors, the interrupt descriptor table, and what happens to interrupts and exceptions. The table is written once at
+// boot and is read-only afterwards. Interrupts that strike in ring 0 (an idle CPU, or between the steps of a long
+// operation) only take note; what follows from them happens when the kernel is left.
 #pragma once
 
 #include "kernel/arch/x86_64/register_frame.hpp"
@@ -25,7 +26,7 @@ void load_interrupt_table();
 /// Where it is, for who must load it by other means (VM exits).
 uint64_t interrupt_table_address();
 
-/// Serves an external interrupt (interrupt_dispatch.cpp).
-void external_interrupt_in_kernel(uint8_t vector);
+/// Serves one external interrupt, wherever it came from: ring 3, ring 0, or a guest.
+void external_interrupt_in_kernel(uint64_t vector);
 
 }  // namespace bulkhead::kernel

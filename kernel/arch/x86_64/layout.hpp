@@ -9,8 +9,8 @@
 
 namespace bulkhead::kernel {
 
-inline constexpr uint64_t direct_map_base = 0xffff'8000'0000'0000;  // all RAM but the kernel image: read, write
-inline constexpr uint64_t cpu_region_base = 0xffff'c000'0000'0000;         // CPU blocks, see cpu.hpp
+inline constexpr uint64_t direct_map_base = 0xffff'8000'0000'0000;         // all RAM but the kernel image: read, write
+inline constexpr uint64_t cpu_region_base = CPU_REGION_BASE;               // CPU blocks, see cpu.hpp
 inline constexpr uint64_t task_state_region_base = 0xffff'c100'0000'0000;  // TSS and I/O bitmap of each CPU
 inline constexpr uint64_t device_region_base = 0xffff'd000'0000'0000;      // uncached device registers
 inline constexpr uint64_t image_base = IMAGE_BASE;                         // kernel image, at its load address

@@ -13,8 +13,11 @@ class SpinLocked {
   public:
     class [[nodiscard]] Guard {
       public:
-        explicit Guard(SpinLocked& owner) : owner_{owner} { owner_.acquire(); }
-        ~Guard() { owner_.release(); }
+        explicit Guard(SpinLocked& owner) : owner_{owner} {
+            const uint32_t ticket = owner_.next_.fetch_add(1, std::memory_order_relaxed);
+            while (owner_.serving_.load(std::memory_order_acquire) != ticket) __builtin_ia32_pause();
+        }
+        ~Guard() { owner_.serving_.fetch_add(1, std::memory_order_release); }
         Guard(const Guard&) = delete;
         T* operator->() const { return &owner_.data_; }
         T& operator*() const { return owner_.data_; }
@@ -28,12 +31,6 @@ class SpinLocked {
     T& unlocked() { return data_; }
 
   private:
-    void acquire() {
-        const uint32_t ticket = next_.fetch_add(1, std::memory_order_relaxed);
-        while (serving_.load(std::memory_order_acquire) != ticket) __builtin_ia32_pause();
-    }
-    void release() { serving_.store(serving_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
-
     std::atomic<uint32_t> next_{0};
     std::atomic<uint32_t> serving_{0};
     T data_{};

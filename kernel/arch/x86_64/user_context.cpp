@@ -3,14 +3,9 @@
 
 #include <cstring>
 
-#include "hw/x86/control_register.hpp"
-#include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/features.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
 #include "kernel/memory/kernel_pages.hpp"
 #include "kernel/memory/kernel_space.hpp"
 #include "kernel/object/domain.hpp"
-#include "kernel/object/thread.hpp"
 #include "kernel/schedule/cross_cpu.hpp"
 
 namespace bulkhead::kernel {
@@ -33,23 +28,6 @@ PhysicalAddress stub;
 
 bool intel_entry() { return cpu_features().vendor != abi::ProcessorVendor::Amd; }
 
-void load_ports(Cpu& cpu, const IoPermissions* permissions) {
-    x86::TaskStateSegment& segment = cpu.task_state->segment;
-    if (permissions == nullptr) {
-        segment.io_bitmap_offset = no_bitmap;
-        return;
-    }
-    if (cpu.io_version != permissions->version()) {
-        std::memcpy(cpu.task_state->io_bitmap, permissions->bitmap(), TaskState::bitmap_bytes);
-        cpu.io_version = permissions->version();
-    }
-    segment.io_bitmap_offset = sizeof(x86::TaskStateSegment);
-    if (cpu.task_register_cut) {
-        cpu.load_task_register();
-        cpu.task_register_cut = false;
-    }
-}
-
 void load_bases(Cpu& cpu, uint64_t fs_base, uint64_t gs_base) {
     if (cpu.fs_base != fs_base) {
         write_msr(x86::Msr::FsBase, fs_base);
@@ -64,7 +42,6 @@ void load_bases(Cpu& cpu, uint64_t fs_base, uint64_t gs_base) {
 }  // namespace
 
 void initialise_user_frame(UserFrame& frame, uint64_t entry, uint64_t stack, uint64_t kernel_stack_top) {
-    frame = {};
     frame.registers.rip = entry;
     frame.registers.rsp = stack;
     frame.registers.cs = SELECTOR_USER_CODE;
@@ -85,36 +62,42 @@ void prepare_system_call_again(RegisterFrame& frame) {
     frame.rdx = frame.rsp;
 }
 
+/// Goes on with a thread for which all is loaded: opens its domain's ports, or closes those of others, by one store.
+[[noreturn]] static void finish_switch(Cpu& cpu, Thread& thread) {
+    const bool ports = thread.domain().io_bitmap() != nullptr;
+    cpu.task_state->segment.io_bitmap_offset = ports ? sizeof(x86::TaskStateSegment) : no_bitmap;
+    cpu.switched = thread.switched();
+    return_to_user(thread.frame());
+}
+
 [[noreturn, gnu::noinline]] static void switch_all(Cpu& cpu, Thread& thread) {
-    cpu.switched = thread.switched();
-    load_ports(cpu, thread.domain().io_permissions());
-    load_bases(cpu, thread.fs_base(), thread.gs_base());
-    fpu::prepare_for(thread.fpu());
-    return_to_user(thread.frame());
-}
-
-/// A driver and its clients take turns often: their ports are opened and closed by one store.
-void switch_more(Cpu& cpu, Thread& thread) {
-    if ((thread.switched() | cpu.switched) != Thread::SlowFlag::Ports) switch_all(cpu, thread);
-    const IoPermissions* permissions = thread.domain().io_permissions();
-    if (permissions == nullptr) {
-        cpu.task_state->segment.io_bitmap_offset = no_bitmap;
-    } else {
-        if (cpu.io_version != permissions->version() || cpu.task_register_cut) switch_all(cpu, thread);
-        cpu.task_state->segment.io_bitmap_offset = sizeof(x86::TaskStateSegment);
+    const Domain& domain = thread.domain();
+    if (domain.io_bitmap() != nullptr && cpu.io_version != domain.io_version()) {
+        cpu.io_version = domain.io_version();  // before the copy: what is changed meanwhile is copied once more
+        std::memcpy(cpu.task_state->io_bitmap, domain.io_bitmap(), TaskState::bitmap_bytes);
     }
-    cpu.switched = thread.switched();
-    return_to_user(thread.frame());
+    if (cpu.task_register_cut) cpu.load_task_register();
+    load_bases(cpu, thread.fs_base(), thread.gs_base());
+    FpuState::prepare_for_thread(thread.fpu());
+    finish_switch(cpu, thread);
 }
 
-PhysicalAddress loaded_root_table() { return Cpu::current().loaded_root; }
+/// A driver and its clients take turns often, so their ports are the case that is quick.
+void switch_more(Cpu& cpu, Thread& thread) {
+    const Domain& domain = thread.domain();
+    const bool loaded = cpu.io_version == domain.io_version() && !cpu.task_register_cut;
+    if ((thread.switched() | cpu.switched) != Thread::SlowFlag::Ports) switch_all(cpu, thread);
+    if (domain.io_bitmap() != nullptr && !loaded) switch_all(cpu, thread);
+    finish_switch(cpu, thread);
+}
 
-void flush_loaded_root_table() { write_cr3(Cpu::current().loaded_root.value()); }
+void flush_root_table(PhysicalAddress root) {
+    if (Cpu::current().loaded_root == root) write_cr3(root.value());
+}
 
 void forget_domain(const Domain& domain) {
-    const PhysicalAddress root = domain.space().root();
-    cross_cpu::run_everywhere([root] {
-        if (loaded_root_table() == root) load_root_table(Cpu::current(), kernel_root());
+    cross_cpu::run_everywhere([root = domain.space().root()] {
+        if (Cpu::current().loaded_root == root) load_root_table(Cpu::current(), kernel_root());
     });
 }
 

@@ -5,21 +5,12 @@
 // Concurrency: on the CPU it is about, with interrupts off.
 #pragma once
 
-#include <cstdint>
-
-#include "abi/layout.hpp"
-#include "abi/register.hpp"
-#include "base/address.hpp"
 #include "kernel/arch/x86_64/cpu.hpp"
-#include "kernel/arch/x86_64/instructions.hpp"
-#include "kernel/arch/x86_64/register_frame.hpp"
 #include "kernel/object/thread.hpp"
 
 namespace bulkhead::kernel {
 
-class Domain;
-
-/// A frame with which a thread starts in ring 3.
+/// Makes a frame of zeroes one with which a thread starts in ring 3.
 void initialise_user_frame(UserFrame& frame, uint64_t entry, uint64_t stack, uint64_t kernel_stack_top);
 /// Makes the frame one of a program about to return from the stub page; RSP and the registers of results stay.
 void prepare_return_from_stub(RegisterFrame& frame);
@@ -40,10 +31,8 @@ inline void load_root_table(Cpu& cpu, PhysicalAddress root) {
     return_to_user(thread.frame());
 }
 
-/// The address space this CPU is in.
-PhysicalAddress loaded_root_table();
-/// Forgets the translations of the address space this CPU is in, but the kernel's.
-void flush_loaded_root_table();
+/// If this CPU is in the address space of a root table: forgets its translations, but the kernel's.
+void flush_root_table(PhysicalAddress root);
 /// No CPU has the domain's tables loaded when this returns. Under the configuration lock.
 void forget_domain(const Domain& domain);
 

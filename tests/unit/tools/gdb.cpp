@@ -126,5 +126,5 @@ TEST(Gdb, APanicNamesWhereTheKernelWas) {
     const std::string named = symbolize_text(find_layout(), log);
     EXPECT_NE(log.find("KERNEL PANIC on CPU 0: unexpected exception in the kernel"), std::string::npos) << output << log;
     EXPECT_NE(log.find("vector 14 error 0x10 rip 0xfffffffffffff000"), std::string::npos) << log;
-    EXPECT_NE(named.find("kernel_main at kernel/main.cpp"), std::string::npos) << named;
+    EXPECT_NE(named.find("enter_cpu at kernel/arch/x86_64/boot.S"), std::string::npos) << named;
 }

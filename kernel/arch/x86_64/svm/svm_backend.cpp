@@ -65,7 +65,6 @@ void leave() {
     vmsave(cpu.loaded_vcpu->hardware().control_block_address);
     vmload(cpu.host_vmcb);
     asm volatile("stgi" : : : "memory");
-    cpu.task_register_cut = true;  // as it was saved
     cpu.fs_base = cpu.gs_base = 0;
 }
 

@@ -14,14 +14,8 @@ using x86::Cr0, x86::Cr4, x86::VmxMsr;
 extern "C" void vmx_exit_entry();
 
 constinit Controls controls;
-// If the CPU has it at all. Not VMXE, SMXE; not PKE and CET, whose state is not switched.
-constinit uint64_t cr4_for_guests =
-    Cr4::VirtualMode::mask | 1u << 1 | Cr4::TimeStampDisable::mask | Cr4::DebuggingExtensions::mask |
-    Cr4::PageSizeExtensions::mask | Cr4::PhysicalAddressExtension::mask | Cr4::MachineCheckEnable::mask |
-    Cr4::PageGlobalEnable::mask | Cr4::PerformanceCounterEnable::mask | Cr4::FxSaveEnable::mask |
-    Cr4::SimdExceptions::mask | Cr4::UserInstructionPrevention::mask | Cr4::LinearAddress57::mask |
-    Cr4::FsGsBaseEnable::mask | Cr4::ProcessContextIdEnable::mask | Cr4::XsaveEnable::mask |
-    Cr4::SupervisorExecutionPrevention::mask | Cr4::SupervisorAccessPrevention::mask;
+// If the CPU has it at all: up to SMAP. Not VMXE, SMXE; not KL, PKE and CET, whose state is not switched.
+constinit uint64_t cr4_for_guests = 0x37'7fff & ~Cr4::VmxEnable::mask & ~Cr4::SmxEnable::mask;
 
 namespace {
 

@@ -82,17 +82,17 @@ TEST(SegmentRights, SurviveTheVmcb) {
 
 TEST(Xcr0, RulesOfTheManual) {
     constexpr uint64_t all = 0x2e7;
-    EXPECT_TRUE(fpu::valid_xcr0(1, all));
-    EXPECT_TRUE(fpu::valid_xcr0(3, all));
-    EXPECT_TRUE(fpu::valid_xcr0(7, all));
-    EXPECT_TRUE(fpu::valid_xcr0(0xe7, all));
-    EXPECT_FALSE(fpu::valid_xcr0(0, all));
-    EXPECT_FALSE(fpu::valid_xcr0(2, all));
-    EXPECT_FALSE(fpu::valid_xcr0(5, all)) << "AVX without SSE";
-    EXPECT_FALSE(fpu::valid_xcr0(0x67, all)) << "half of AVX-512";
-    EXPECT_FALSE(fpu::valid_xcr0(0xe3, all)) << "AVX-512 without AVX";
-    EXPECT_FALSE(fpu::valid_xcr0(7, 3));
-    EXPECT_FALSE(fpu::valid_xcr0(uint64_t{1} << 62 | 1, all));
+    EXPECT_TRUE(FpuState::valid_xcr0(1, all));
+    EXPECT_TRUE(FpuState::valid_xcr0(3, all));
+    EXPECT_TRUE(FpuState::valid_xcr0(7, all));
+    EXPECT_TRUE(FpuState::valid_xcr0(0xe7, all));
+    EXPECT_FALSE(FpuState::valid_xcr0(0, all));
+    EXPECT_FALSE(FpuState::valid_xcr0(2, all));
+    EXPECT_FALSE(FpuState::valid_xcr0(5, all)) << "AVX without SSE";
+    EXPECT_FALSE(FpuState::valid_xcr0(0x67, all)) << "half of AVX-512";
+    EXPECT_FALSE(FpuState::valid_xcr0(0xe3, all)) << "AVX-512 without AVX";
+    EXPECT_FALSE(FpuState::valid_xcr0(7, 3));
+    EXPECT_FALSE(FpuState::valid_xcr0(uint64_t{1} << 62 | 1, all));
 }
 
 }  // namespace

@@ -66,7 +66,9 @@ class PageTableTest : public testing::Test {
     std::optional<uint64_t> translate(uint64_t at) {
         const auto leaf = walk(at);
         if (!leaf) return std::nullopt;
-        return Format::page_address(leaf->entry, leaf->level).value() + (at & (Format::bytes_at(leaf->level) - 1));
+        const uint64_t bytes = Format::bytes_at(leaf->level);
+        // Large pages have attribute bits (PAT) where the low bits of the frame would be.
+        return Format::table_address(leaf->entry).align_down(bytes).value() + (at & (bytes - 1));
     }
     uint64_t page_bytes_at(uint64_t at) { return Format::bytes_at(walk(at)->level); }
 };
