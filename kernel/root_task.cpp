@@ -19,8 +19,7 @@ namespace {
 
 constexpr const char* why_boot = "nothing is in use yet when the root task is made";
 constexpr uint32_t root_slots = 8192;
-constexpr uint64_t stack_bytes = 16 * page_size_bytes;
-constexpr Range stack_range = Range::between(abi::root_stack_top - stack_bytes, abi::root_stack_top);
+constexpr Range stack_range = Range::between(abi::root_stack_top - 16 * page_size_bytes, abi::root_stack_top);
 constexpr Range information_range =
     Range::between(abi::root_information_address,
                    abi::root_information_address + align_up(sizeof(abi::RootInformation), page_size_bytes));

@@ -50,31 +50,25 @@ void parse_fadt(Bytes table, AcpiInformation& result) {
     result.pm_timer_32_bits = acpi::Fadt::PmTimer32Bits::read(fadt->flags);
 }
 
-bool is_root_pointer(Bytes bytes) {
-    const auto signature = read_at<std::array<char, 8>>(bytes, 0);
-    return signature && std::string_view{signature->data(), signature->size()} == "RSD PTR " &&
-           bytes.size() >= acpi::old_root_pointer_bytes &&
-           acpi::sums_to_zero(bytes.first(acpi::old_root_pointer_bytes));
-}
-
 }  // namespace
 
 void parse_acpi(Bytes root_pointer, acpi::PhysicalView view, AcpiInformation& result) {
-    if (!is_root_pointer(root_pointer)) return;
-    const auto full = read_at<acpi::RootPointer>(root_pointer, 0);
-    const auto rsdt = read_at<uint32_t>(root_pointer, offsetof(acpi::RootPointer, rsdt));
+    const auto root = read_at<acpi::RootPointer>(root_pointer, 0);
+    if (!root || std::string_view{root->signature, sizeof(root->signature)} != "RSD PTR ") return;
+    if (!acpi::sums_to_zero(root_pointer.first(sizeof(acpi::RootPointer)))) return;
     const auto use_root = [&](PhysicalAddress address, std::string_view signature) {
-        const Bytes root = acpi::table_at(address, view);
-        if (!acpi::is_table(root, signature)) return false;
+        const Bytes list = acpi::table_at(address, view);
+        if (!acpi::is_table(list, signature)) return false;
         result.root_table = address;
-        acpi::for_each_table(root, view, [&](Bytes table) {
+        acpi::for_each_table(list, view, [&](Bytes table) {
             if (acpi::is_table(table, "APIC")) parse_madt(table, result);
             if (acpi::is_table(table, "FACP")) parse_fadt(table, result);
         });
         return true;
     };
-    if (full && full->revision >= 2 && full->xsdt != 0 && use_root(PhysicalAddress{full->xsdt}, "XSDT")) return;
-    (void)use_root(PhysicalAddress{*rsdt}, "RSDT");
+    const auto xsdt = read_at<uint64_t>(root_pointer, acpi::RootPointer::xsdt_offset);
+    if (root->revision >= 2 && xsdt && use_root(PhysicalAddress{*xsdt}, "XSDT")) return;
+    (void)use_root(PhysicalAddress{root->rsdt}, "RSDT");
 }
 
 }  // namespace bulkhead::kernel

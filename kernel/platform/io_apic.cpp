@@ -21,12 +21,6 @@ struct IoApic {
     uint32_t pins = 0;
 
     bool has(uint32_t line) const { return line >= first && line - first < pins; }
-    /// Masked at first.
-    void route(uint32_t line, uint64_t redirection) {
-        write(IoApicRegister::redirection_low(line - first),
-              static_cast<uint32_t>(redirection | IoApicRedirection::Masked::mask));
-        write(IoApicRegister::redirection_high(line - first), static_cast<uint32_t>(redirection >> 32));
-    }
     void set_masked(uint32_t line, bool masked) {
         const uint8_t low = IoApicRegister::redirection_low(line - first);
         write(low, static_cast<uint32_t>(IoApicRedirection::Masked::write(read(low), masked)));
@@ -85,11 +79,13 @@ bool IoApics::route(const InterruptLine& line, uint8_t vector, const Cpu& target
     const auto guard = controllers.lock();
     for (IoApic& apic : *guard) {
         if (!apic.has(line.global_interrupt)) continue;
-        apic.route(line.global_interrupt, IoApicRedirection::Vector::make(vector) |
-                                              IoApicRedirection::Delivery::make(x86::ApicDelivery::Fixed) |
-                                              IoApicRedirection::ActiveLow::make(line.active_low) |
-                                              IoApicRedirection::Level::make(line.level) |
-                                              IoApicRedirection::Destination::make(target.apic_id));
+        const uint64_t redirection =
+            IoApicRedirection::Vector::make(vector) | IoApicRedirection::Delivery::make(x86::ApicDelivery::Fixed) |
+            IoApicRedirection::ActiveLow::make(line.active_low) | IoApicRedirection::Level::make(line.level) |
+            IoApicRedirection::Masked::mask | IoApicRedirection::Destination::make(target.apic_id);
+        const uint32_t pin = line.global_interrupt - apic.first;
+        apic.write(IoApicRegister::redirection_low(pin), static_cast<uint32_t>(redirection));
+        apic.write(IoApicRegister::redirection_high(pin), static_cast<uint32_t>(redirection >> 32));
         return true;
     }
     return false;

@@ -25,21 +25,6 @@ volatile uint32_t& memory_of(ApicRegister reg) {
     return *reinterpret_cast<volatile uint32_t*>(registers + static_cast<uint64_t>(reg) * register_stride);
 }
 
-void command(uint32_t destination, ApicDelivery delivery, uint8_t vector, ApicShorthand shorthand) {
-    const uint64_t word = ApicInterruptCommand::Delivery::make(delivery) | ApicInterruptCommand::Vector::make(vector) |
-                          ApicInterruptCommand::Assert::mask | ApicInterruptCommand::Shorthand::make(shorthand);
-    if (mode == Mode::X2Apic) {
-        // The write is not ordered behind earlier stores by itself (SDM vol. 3A, 11.12.3).
-        asm volatile("mfence; lfence" : : : "memory");
-        write_msr(msr_of(ApicRegister::InterruptCommand), word | ApicInterruptCommand::Destination::make(destination));
-        return;
-    }
-    while (ApicInterruptCommand::Pending::read(memory_of(ApicRegister::InterruptCommand))) cpu_relax();
-    memory_of(ApicRegister::InterruptCommandHigh) =
-        static_cast<uint32_t>(ApicInterruptCommand::DestinationXApic::make(destination) >> 32);
-    memory_of(ApicRegister::InterruptCommand) = static_cast<uint32_t>(word);
-}
-
 }  // namespace
 
 uint32_t LocalApic::read(ApicRegister reg) {
@@ -71,9 +56,8 @@ void LocalApic::enable() {
     write(ApicRegister::SpuriousVector,
           x86::ApicSpuriousVector::Enable::mask | x86::ApicSpuriousVector::Vector::make(Vectors::spurious));
     write(ApicRegister::TimerDivide, x86::apic_timer_divide_by_1);
-    if (!x86::ApicSpuriousVector::Enable::read(read(ApicRegister::SpuriousVector))) {
+    if (!x86::ApicSpuriousVector::Enable::read(read(ApicRegister::SpuriousVector)))
         refuse_machine("the local APIC cannot be enabled");
-    }
 }
 
 uint32_t LocalApic::id() {
@@ -82,11 +66,23 @@ uint32_t LocalApic::id() {
 }
 uint32_t LocalApic::highest_id() { return mode == Mode::X2Apic ? UINT32_MAX - 1 : highest_xapic_id; }
 
-void LocalApic::send(uint32_t apic_id, ApicDelivery delivery, uint8_t vector) {
-    command(apic_id, delivery, vector, ApicShorthand::None);
+void LocalApic::send(uint32_t apic_id, ApicDelivery delivery, uint8_t vector, ApicShorthand shorthand) {
+    const uint64_t word = ApicInterruptCommand::Delivery::make(delivery) | ApicInterruptCommand::Vector::make(vector) |
+                          ApicInterruptCommand::Assert::mask | ApicInterruptCommand::Shorthand::make(shorthand);
+    if (mode == Mode::X2Apic) {
+        // The write is not ordered behind earlier stores by itself (SDM vol. 3A, 11.12.3).
+        asm volatile("mfence; lfence" : : : "memory");
+        write_msr(msr_of(ApicRegister::InterruptCommand), word | ApicInterruptCommand::Destination::make(apic_id));
+        return;
+    }
+    while (ApicInterruptCommand::Pending::read(memory_of(ApicRegister::InterruptCommand))) cpu_relax();
+    memory_of(ApicRegister::InterruptCommandHigh) =
+        static_cast<uint32_t>(ApicInterruptCommand::DestinationXApic::make(apic_id) >> 32);
+    memory_of(ApicRegister::InterruptCommand) = static_cast<uint32_t>(word);
 }
+
 void LocalApic::send_non_maskable_to_others() {
-    if (mode != Mode::None) command(0, ApicDelivery::NonMaskable, 0, ApicShorthand::AllOthers);
+    if (mode != Mode::None) send(0, ApicDelivery::NonMaskable, 0, ApicShorthand::AllOthers);
 }
 
 }  // namespace bulkhead::kernel

@@ -23,7 +23,8 @@ class LocalApic {
     static void write(x86::ApicRegister reg, uint32_t value);
     static void end_of_interrupt() { write(x86::ApicRegister::EndOfInterrupt, 0); }
 
-    static void send(uint32_t apic_id, x86::ApicDelivery delivery, uint8_t vector);
+    static void send(uint32_t apic_id, x86::ApicDelivery delivery, uint8_t vector,
+                     x86::ApicShorthand shorthand = x86::ApicShorthand::None);
     /// For panic: does nothing before the mode is chosen.
     static void send_non_maskable_to_others();
 };

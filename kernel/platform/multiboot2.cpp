@@ -61,8 +61,8 @@ void parse_tag(MultibootTagType type, Bytes tag, MultibootInformation& result) {
 void parse_multiboot(Bytes bytes, MultibootInformation& result) {
     std::size_t offset = sizeof(x86::MultibootHeader);
     while (const auto tag = read_at<x86::MultibootTag>(bytes, offset)) {
-        if (tag->type == MultibootTagType::End || tag->size < sizeof(x86::MultibootTag)) return;
-        if (tag->size > bytes.size() - offset) return;
+        if (tag->type == MultibootTagType::End) return;
+        if (tag->size < sizeof(x86::MultibootTag) || tag->size > bytes.size() - offset) return;
         parse_tag(tag->type, bytes.subspan(offset, tag->size), result);
         offset += align_up(tag->size, 8);
     }

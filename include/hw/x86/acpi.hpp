@@ -16,16 +16,15 @@ namespace bulkhead::x86::acpi {
 /// The bytes at a physical address, or none if they cannot be read.
 using PhysicalView = Bytes (*)(PhysicalAddress address, std::size_t size);
 
+/// Of ACPI 1.0. Since revision 2 more follows, the address of the XSDT among it.
 struct [[gnu::packed]] RootPointer {
     char signature[8];  // "RSD PTR "
-    uint8_t unused_08[7];
-    uint8_t revision;  // 0: ACPI 1.0, ends behind `rsdt`
-    uint32_t rsdt, length;
-    uint64_t xsdt;
-    uint8_t unused_32[4];
+    uint8_t unused_08[7], revision;
+    uint32_t rsdt;
+
+    static constexpr std::size_t xsdt_offset = 24;
 };
-static_assert(sizeof(RootPointer) == 36);
-inline constexpr uint64_t old_root_pointer_bytes = 20;
+static_assert(sizeof(RootPointer) == 20);
 
 struct [[gnu::packed]] TableHeader {
     char signature[4];

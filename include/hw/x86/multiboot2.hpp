@@ -8,8 +8,7 @@
 namespace bulkhead::x86 {
 
 struct MultibootHeader {
-    uint32_t total_size;
-    uint32_t reserved;
+    uint32_t total_size, reserved;
 };
 
 enum class MultibootTagType : uint32_t {
@@ -26,22 +25,19 @@ struct MultibootTag {
 /// Behind it: the module's text, NUL-terminated.
 struct MultibootModule {
     MultibootTag tag;
-    uint32_t start;
-    uint32_t end;
+    uint32_t start, end;
 };
 
 /// Behind it: entries of `entry_size` bytes.
 struct MultibootMemoryMap {
     MultibootTag tag;
-    uint32_t entry_size;
-    uint32_t entry_version;
+    uint32_t entry_size, entry_version;
 };
 
 enum class MultibootMemoryType : uint32_t { Available = 1, Reserved = 2, AcpiReclaimable = 3, AcpiNonVolatile = 4 };
 
 struct MultibootMemoryEntry {
-    uint64_t start;
-    uint64_t size;
+    uint64_t start, size;
     MultibootMemoryType type;
     uint32_t reserved;
 };

@@ -27,6 +27,7 @@ void put(uint64_t at, const T& value) {
     std::memcpy(memory.data() + at, &value, sizeof(T));
 }
 constexpr std::size_t root_checksum = 8, table_checksum = 9;  // their offsets
+constexpr std::size_t root_bytes = 36;                        // of the root pointer since revision 2
 
 void fix_checksum(uint64_t at, std::size_t size, std::size_t checksum_offset) {
     uint8_t sum = 0;
@@ -108,19 +109,16 @@ class AcpiTest : public testing::Test {
         const uint64_t wide_tables[] = {madt_at, uint64_t{1} << 60, fadt_at};
         put(xsdt_at + sizeof(acpi::TableHeader), wide_tables);
         finish_table(xsdt_at, "XSDT", sizeof(acpi::TableHeader) + sizeof(wide_tables));
-        acpi::RootPointer root{.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '},
-                               .unused_08 = {},
-                               .revision = revision,
-                               .rsdt = rsdt_at,
-                               .length = 36,
-                               .xsdt = xsdt_at,
-                               .unused_32 = {}};
-        put(root_at, root);
-        fix_checksum(root_at, acpi::old_root_pointer_bytes, root_checksum);
+        put(root_at, acpi::RootPointer{.signature = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '},
+                                       .unused_08 = {},
+                                       .revision = revision,
+                                       .rsdt = rsdt_at});
+        put(root_at + acpi::RootPointer::xsdt_offset, xsdt_at);
+        fix_checksum(root_at, sizeof(acpi::RootPointer), root_checksum);
     }
     AcpiInformation parse() {
         AcpiInformation result;
-        parse_acpi(view(PhysicalAddress{root_at}, sizeof(acpi::RootPointer)), view, result);
+        parse_acpi(view(PhysicalAddress{root_at}, root_bytes), view, result);
         return result;
     }
 };
@@ -210,7 +208,7 @@ TEST_F(AcpiTest, NoiseIsHarmless) {
             if (size >= sizeof(acpi::TableHeader)) fix_checksum(at, size, table_checksum);
         }
         AcpiInformation result;
-        parse_acpi(view(PhysicalAddress{root_at}, sizeof(acpi::RootPointer)), view, result);
+        parse_acpi(view(PhysicalAddress{root_at}, root_bytes), view, result);
     }
 }
 
