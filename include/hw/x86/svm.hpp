@@ -94,11 +94,8 @@ struct Vmcb {
     uint8_t reserved_678[0x1000 - 0x678];
 };
 static_assert(sizeof(Vmcb) == 4096);
-static_assert(offsetof(Vmcb, io_permission_map) == 0x40 && offsetof(Vmcb, exit_code) == 0x70);
-static_assert(offsetof(Vmcb, event_injection) == 0xa8 && offsetof(Vmcb, clean) == 0xc0);
-static_assert(offsetof(Vmcb, tr) == 0x490 && offsetof(Vmcb, cpl) == 0x4cb && offsetof(Vmcb, efer) == 0x4d0);
-static_assert(offsetof(Vmcb, rip) == 0x578 && offsetof(Vmcb, rax) == 0x5f8 && offsetof(Vmcb, cr2) == 0x640);
-static_assert(offsetof(Vmcb, pat) == 0x668);
+static_assert(offsetof(Vmcb, exit_code) == 0x70 && offsetof(Vmcb, clean) == 0xc0 && offsetof(Vmcb, tr) == 0x490);
+static_assert(offsetof(Vmcb, efer) == 0x4d0 && offsetof(Vmcb, rip) == 0x578 && offsetof(Vmcb, cr2) == 0x640);
 
 // clang-format off
 enum class SvmExit : uint64_t {

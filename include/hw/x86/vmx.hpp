@@ -3,7 +3,6 @@
 // A), fields of the virtual-machine control structure (appendix B), exits and events (vol. 3C, 28.2, 25.9; appendix C).
 #pragma once
 
-#include "hw/x86/descriptor.hpp"
 #include "hw/x86/msr.hpp"
 
 namespace bulkhead::x86 {
@@ -38,10 +37,10 @@ enum class EntryControl : uint32_t {
 /// The capability MSRs. The low half of a controls MSR has a bit for each control that must be 1, the high half one for
 /// each that may be 1.
 enum class VmxMsr : uint32_t {
-    Basic = 0x480,           PinControls = 0x481,         PrimaryControls = 0x482,   ExitControls = 0x483,
-    EntryControls = 0x484,   Miscellaneous = 0x485,       Cr0Fixed0 = 0x486,         Cr0Fixed1 = 0x487,
-    Cr4Fixed0 = 0x488,       Cr4Fixed1 = 0x489,           SecondaryControls = 0x48b, EptVpid = 0x48c,
-    TruePinControls = 0x48d, TruePrimaryControls = 0x48e, TrueExitControls = 0x48f,  TrueEntryControls = 0x490,
+    Basic = 0x480,           PinControls = 0x481,      PrimaryControls = 0x482,     ExitControls = 0x483,
+    EntryControls = 0x484,   Miscellaneous = 0x485,    Cr4Fixed1 = 0x489,           SecondaryControls = 0x48b,
+    EptVpid = 0x48c,         TruePinControls = 0x48d,  TruePrimaryControls = 0x48e, TrueExitControls = 0x48f,
+    TrueEntryControls = 0x490,
 };
 // clang-format on
 constexpr Msr msr(VmxMsr index) { return static_cast<Msr>(index); }
@@ -117,15 +116,11 @@ enum class VmcsField : uint32_t {
 };
 
 enum class VmxExit : uint16_t {
-    ExceptionOrNmi = 0,   ExternalInterrupt = 1,  TripleFault = 2,        Init = 3,
-    InterruptWindow = 7,  NmiWindow = 8,          TaskSwitch = 9,         Cpuid = 10,
-    Hlt = 12,             Invd = 13,              Rdpmc = 15,             Vmcall = 18,
-    Vmclear = 19,         Vmxon = 27,             CrAccess = 28,          IoInstruction = 30,
-    Rdmsr = 31,           Wrmsr = 32,             InvalidGuestState = 33, Mwait = 36,
-    Monitor = 39,         TprBelowThreshold = 43, ApicAccess = 44,        VirtualizedEoi = 45,
-    DescriptorTable = 46, TaskRegister = 47,      EptViolation = 48,      EptMisconfiguration = 49,
-    Invept = 50,          PreemptionTimer = 52,   Invvpid = 53,           Wbinvd = 54,
-    Xsetbv = 55,
+    ExceptionOrNmi = 0, ExternalInterrupt = 1,    TripleFault = 2,        InterruptWindow = 7,
+    NmiWindow = 8,      TaskSwitch = 9,           Cpuid = 10,             Hlt = 12,
+    Vmcall = 18,        CrAccess = 28,            IoInstruction = 30,     Rdmsr = 31,
+    Wrmsr = 32,         InvalidGuestState = 33,   TprBelowThreshold = 43, VirtualizedEoi = 45,
+    EptViolation = 48,  EptMisconfiguration = 49, PreemptionTimer = 52,   Xsetbv = 55,
 };
 // clang-format on
 
@@ -171,11 +166,9 @@ struct EventInformation {
     using Valid = Bit<31>;
     using ErrorCode = BitField<32, 32, uint32_t>;  // EVENTINJ, EXITINTINFO, and our own 64-bit form of both
 
-    static constexpr uint64_t make(uint8_t vector, Kind kind) {
-        return Vector::make(vector) | Type::make(kind) | Valid::make(true);
-    }
-    static constexpr uint64_t make(Exception vector, Kind kind = Kind::HardwareException) {
-        return make(static_cast<uint8_t>(vector), kind);
+    /// The vector is a number or an `Exception`.
+    static constexpr uint64_t make(auto vector, Kind kind = Kind::HardwareException) {
+        return Vector::make(static_cast<uint8_t>(vector)) | Type::make(kind) | Valid::make(true);
     }
 };
 

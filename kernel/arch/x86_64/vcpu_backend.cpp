@@ -12,14 +12,11 @@
 namespace bulkhead::kernel {
 
 constinit bool runs_on_vmx = false;
-
-namespace {
-
-constinit abi::Virtualization chosen = abi::Virtualization::None;
-constinit bool ready_on[max_cpus] = {};  // each used by its CPU
+static constinit abi::Virtualization chosen = abi::Virtualization::None;
+static constinit bool ready_on[max_cpus] = {};  // each used by its CPU
 
 /// Writes what differs from what is loaded. Every value was checked when it came in, and has a fixup on top.
-void load_resident(Vcpu& vcpu) {
+static void load_resident(Vcpu& vcpu) {
     const ResidentRegisters& wanted = vcpu.hardware().resident;
     ResidentRegisters& loaded = Cpu::current().resident;
     if (wanted.debug[0] != loaded.debug[0]) write_dr0(wanted.debug[0]);
@@ -38,15 +35,14 @@ void load_resident(Vcpu& vcpu) {
     loaded = wanted;
 }
 
-const StateEntry* entry_of_msr(uint32_t msr) {
+static const StateEntry* entry_of_msr(uint32_t msr) {
     if (msr < static_cast<uint32_t>(x86::Msr::Efer) && x86::Msr{msr} != x86::Msr::Pat) return nullptr;
     const StateEntry* entry = std::ranges::find(state_table::entries, x86::Msr{msr}, &StateEntry::msr);
     return entry == std::end(state_table::entries) ? nullptr : entry;
 }
 
-}  // namespace
-
-void save_resident(Vcpu& vcpu) {
+/// Notes what a guest has changed without an exit: by MOV DR; on VT-x by SWAPGS too.
+static void save_resident(Vcpu& vcpu) {
     ResidentRegisters& registers = vcpu.hardware().resident;
     registers.debug[0] = read_dr0();
     registers.debug[1] = read_dr1();
@@ -90,12 +86,12 @@ void VcpuBackend::begin_state_access(Vcpu& vcpu, uint32_t groups) {
     constexpr uint32_t resident = static_cast<uint32_t>(abi::VcpuStateGroup::DebugRegisters) |
                                   static_cast<uint32_t>(abi::VcpuStateGroup::SystemCallMsrs);
     if ((groups & resident) != 0) save_resident(vcpu);
-    ON_BACKEND(begin_state_access(vcpu));
+    if (!runs_on_vmx) svm::begin_state_access(vcpu);
 }
 
 bool VcpuBackend::end_state_write(Vcpu& vcpu) {
     load_resident(vcpu);
-    return ON_BACKEND(end_state_write(vcpu));
+    return runs_on_vmx || svm::end_state_write(vcpu);  // with VT-x the next VM entry fails
 }
 
 std::optional<uint64_t> VcpuBackend::read_msr(Vcpu& vcpu, uint32_t index) {

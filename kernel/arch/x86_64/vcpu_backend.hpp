@@ -98,9 +98,6 @@ struct VcpuBackend {
 
 inline VcpuBackend vcpu_backend() { return {}; }
 
-/// Notes what a guest has changed of its resident registers without an exit: by MOV DR; on VT-x by SWAPGS too.
-void save_resident(Vcpu& vcpu);
-
 /// Pages full of ones: permission maps by which everything exits. At boot.
 PhysicalAddress make_permission_map(unsigned order);
 /// No exits for these. Each has so many bits in the map, those of the high MSRs behind the others.

@@ -59,9 +59,6 @@ constexpr StatePlace hardware(size_t offset) { return {StatePlace::Kind::Hardwar
         ENTRY(group, member.limit, Plain, VMCS(Guest##Name##Limit), VMCB(member.limit)),               \
         ENTRY(group, member.base, Canonical, VMCS(Guest##Name##Base), VMCB(member.base)),              \
         ENTRY(group, member.access, SegmentAccess, VMCS(Guest##Name##Access), VMCB(member.attributes))
-#define TABLE(member, Name)                                                                            \
-    ENTRY(SystemSegments, member.base, Canonical, VMCS(Guest##Name##Base), VMCB(member.base)),         \
-        ENTRY(SystemSegments, member.limit, Plain, VMCS(Guest##Name##Limit), VMCB(member.limit))
 
 // clang-format off
 inline constexpr StateEntry entries[] = {
@@ -93,8 +90,10 @@ inline constexpr StateEntry entries[] = {
     SEGMENT(DataSegments, gs, Gs),
     SEGMENT(SystemSegments, ldtr, Ldtr),
     SEGMENT(SystemSegments, tr, Tr),
-    TABLE(gdtr, Gdtr),
-    TABLE(idtr, Idtr),
+    ENTRY(SystemSegments, gdtr.base, Canonical, VMCS(GuestGdtrBase), VMCB(gdtr.base)),
+    ENTRY(SystemSegments, gdtr.limit, Plain, VMCS(GuestGdtrLimit), VMCB(gdtr.limit)),
+    ENTRY(SystemSegments, idtr.base, Canonical, VMCS(GuestIdtrBase), VMCB(idtr.base)),
+    ENTRY(SystemSegments, idtr.limit, Plain, VMCS(GuestIdtrLimit), VMCB(idtr.limit)),
 
     ENTRY(ControlRegisters, cr0, Cr0, VMCS(GuestCr0), VMCB(cr0)),
     ENTRY(ControlRegisters, cr2, Plain, GENERAL(Rsp), VMCB(cr2)),
@@ -130,7 +129,6 @@ inline constexpr StateEntry entries[] = {
 #undef GENERAL
 #undef GENERAL_ENTRY
 #undef SEGMENT
-#undef TABLE
 
 /// A value of 2, 4 or 8 bytes, read or written once.
 inline uint64_t load(const void* from, uint8_t bytes) {

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // AMD-V: loading a vCPU, entering and leaving, events, and its state.
-#include <utility>
-
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 
 namespace bulkhead::kernel::svm {
@@ -12,7 +10,7 @@ using Step = VcpuHardware::Step;
 
 extern "C" [[noreturn]] void svm_enter(GuestFrame& frame, PhysicalAddress vmcb);
 
-constexpr uint64_t blocking_by_nmi = 1 << 3;
+constexpr uint64_t blocking_by_nmi = x86::Interruptibility::Nmi::mask;
 constexpr auto iret = static_cast<uint32_t>(x86::SvmIntercept1::Iret);
 constexpr auto nmi_window = static_cast<uint32_t>(x86::SvmIntercept1::VirtualInterrupt);
 
@@ -117,15 +115,6 @@ void drop_virtual_interrupt(Vcpu& vcpu) {
     changed<SvmClean::Intercepts>(vmcb);
 }
 
-/// The CPU delivers it when the guest can take it. Event injection would do only when it can take it now, and QEMU 7.2
-/// injects an interrupt twice if its other threads want something of this CPU meanwhile.
-static void hand_over(Vcpu& vcpu, uint8_t vector) {
-    vcpu.apic().take_request(vector);
-    vcpu.hardware().handed_over = vector;
-    vcpu.hardware().injecting = true;
-    request_virtual_interrupt(vcpu, vector);
-}
-
 bool take_back(Vcpu& vcpu) {
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
@@ -202,7 +191,12 @@ void deliver_interrupts(Vcpu& vcpu) {
     if (is_stepping(vcpu) || (hardware.nmi_waits && !hardware.nmi_blocked)) return;  // there will be a `look_again`
     if (behind_sti && !Rflags::Trap::read(vmcb.rflags) && hardware.step == Step::None)
         return begin_step(vcpu, Step::Shadow);
-    hand_over(vcpu, *vector);
+    // The CPU delivers it when the guest can take it. Event injection would do only when it can take it now, and QEMU
+    // 7.2 injects an interrupt twice if its other threads want something of this CPU meanwhile.
+    vcpu.apic().take_request(*vector);
+    hardware.handed_over = *vector;
+    hardware.injecting = true;
+    request_virtual_interrupt(vcpu, *vector);
 }
 
 bool interrupts_enabled(Vcpu& vcpu) {

@@ -10,18 +10,11 @@ using x86::EventInformation, x86::Rflags, x86::SvmClean, x86::SvmExit, x86::SvmI
 using Step = VcpuHardware::Step;
 using Virtual = x86::VirtualInterruptControl;
 
-/// Instructions without prefixes, for CPUs that do not save the next RIP (docs/limits.md).
-struct UnprefixedLength {
-    static constexpr uint8_t cpuid = 2, msr = 2, hlt = 1, vmmcall = 3, xsetbv = 3;
-};
-
-static void note_instruction(Vcpu& vcpu, uint8_t length) {
-    VcpuHardware& hardware = vcpu.hardware();
-    const Vmcb& vmcb = vmcb_of(vcpu);
+/// `unprefixed` is the length without prefixes, for CPUs that do not save the next RIP (docs/limits.md).
+static void note_length(Vcpu& vcpu, uint8_t unprefixed) {
     constexpr uint64_t longest = 15;
-    hardware.rip = vmcb.rip;
-    const uint64_t told = vmcb.next_rip - vmcb.rip;
-    hardware.instruction_length = told - 1 < longest ? static_cast<uint8_t>(told) : length;
+    const uint64_t told = vmcb_of(vcpu).next_rip - vcpu.hardware().rip;
+    vcpu.hardware().instruction_length = told - 1 < longest ? static_cast<uint8_t>(told) : unprefixed;
 }
 
 /// What every exit begins with.
@@ -29,6 +22,8 @@ static void note_instruction(Vcpu& vcpu, uint8_t length) {
     VcpuHardware& hardware = vcpu.hardware();
     Vmcb& vmcb = vmcb_of(vcpu);
     hardware.frame[GeneralRegister::Rax] = vmcb.rax;
+    hardware.rip = vmcb.rip;
+    hardware.instruction_length = 0;
     hardware.interrupted = 0;
     vmcb.clean = svm_clean_after_exit;
     if (hardware.injecting) {
@@ -48,18 +43,17 @@ static void note_instruction(Vcpu& vcpu, uint8_t length) {
     }
 }
 
-/// The #DB behind that instruction.
-[[noreturn]] static void end_step(Vcpu& vcpu) {
+/// The #DB behind an instruction. Returns if it is the guest's.
+static void end_step(Vcpu& vcpu) {
     Vmcb& vmcb = vmcb_of(vcpu);
     const Step kind = std::exchange(vcpu.hardware().step, Step::None);
+    if (kind == Step::None) return;
+    if (kind == Step::NmiReturn) vcpu.hardware().nmi_blocked = false;
+    look_again(vcpu);
+    if (kind == Step::GuestsOwn) return;
+    if (kind != Step::NmiReturn) vmcb.rflags &= ~Rflags::Trap::mask;  // the IRET has restored the flags
     vmcb.dr6 &= ~x86::SingleStep::mask;
     changed<SvmClean::DebugRegisters>(vmcb);
-    if (kind == Step::NmiReturn) {
-        vcpu.hardware().nmi_blocked = false;  // the IRET has restored the flags
-    } else {
-        vmcb.rflags &= ~Rflags::Trap::mask;
-    }
-    look_again(vcpu);
     vcpu.go_on();
 }
 
@@ -67,7 +61,6 @@ static void note_instruction(Vcpu& vcpu, uint8_t length) {
     using Fault = x86::SvmNestedFault;
     using abi::NestedFaultAccess;
     const Vmcb& vmcb = vmcb_of(vcpu);
-    note_position(vcpu);
     const uint64_t fault = vmcb.exit_info_1;
     const bool write = Fault::Write::read(fault), execute = Fault::Execute::read(fault);
     vcpu.on_other(ExitReason::NestedFault, vmcb.exit_info_2,
@@ -112,11 +105,7 @@ extern "C" [[noreturn]] void svm_exit(Vcpu& vcpu) {
             vcpu.on_interrupt();
         // #DB and #AC are the guest's; they come here only so that an endless row of them lets interrupts in.
         case SvmExit::Debug:
-            if (hardware.step == Step::GuestsOwn) {
-                hardware.step = Step::None;
-                look_again(vcpu);
-            }
-            if (hardware.step != Step::None) end_step(vcpu);
+            end_step(vcpu);
             inject(vcpu, EventInformation::make(x86::Exception::Debug));
             vcpu.absorbed(ExitReason::Exception);
         case SvmExit::AlignmentCheck:
@@ -125,39 +114,35 @@ extern "C" [[noreturn]] void svm_exit(Vcpu& vcpu) {
         case SvmExit::NestedPageFault:
             handle_nested_fault(vcpu);
         case SvmExit::Cpuid:
-            note_instruction(vcpu, UnprefixedLength::cpuid);
+            note_length(vcpu, 2);
             vcpu.set_osxsave(x86::Cr4::XsaveEnable::read(vmcb.cr4));
             vcpu.fpu().follow_cpu();
             vcpu.on_cpuid();
-        case SvmExit::Msr: {
-            note_instruction(vcpu, UnprefixedLength::msr);
-            const bool is_write = vmcb.exit_info_1 != 0;
-            if (is_write) vcpu.on_msr_write(hardware.frame.ecx(), hardware.frame.edx_eax());
+        case SvmExit::Msr:
+            note_length(vcpu, 2);
+            if (const bool write = vmcb.exit_info_1 != 0; write)
+                vcpu.on_msr_write(hardware.frame.ecx(), hardware.frame.edx_eax());
             vcpu.on_msr_read(hardware.frame.ecx());
-        }
         case SvmExit::Xsetbv:
-            note_instruction(vcpu, UnprefixedLength::xsetbv);
+            note_length(vcpu, 3);
             vcpu.on_xsetbv(hardware.frame.ecx(), hardware.frame.edx_eax());
         case SvmExit::Hlt:
-            note_instruction(vcpu, UnprefixedLength::hlt);
+            note_length(vcpu, 1);
             vcpu.on_hlt();
         case SvmExit::Vmmcall:
-            note_instruction(vcpu, UnprefixedLength::vmmcall);
+            note_length(vcpu, 3);
             vcpu.on_hypercall();
         case SvmExit::Shutdown:
-            note_position(vcpu);
             vcpu.on_other(ExitReason::TripleFault);
         case SvmExit::Invalid:
             vmcb.event_injection = 0;
-            note_position(vcpu);
             vcpu.on_other(ExitReason::InvalidState, vmcb.exit_code);
         default:
             break;
     }
-    note_position(vcpu);
     constexpr uint64_t first_instruction = 0x65, last_instruction = 0x8e;
     if (vmcb.exit_code >= first_instruction && vmcb.exit_code <= last_instruction) {
-        note_instruction(vcpu, 0);
+        note_length(vcpu, 0);
         vcpu.on_other(ExitReason::InstructionFetch, vmcb.exit_code);
     }
     vcpu.on_other(ExitReason::Unknown, vmcb.exit_code, vmcb.exit_info_1);
@@ -168,7 +153,6 @@ extern "C" [[noreturn]] void svm_io_exit(Vcpu& vcpu) {
     const Vmcb& vmcb = vmcb_of(vcpu);
     take_exit(vcpu);
     drop_shadow_step(vcpu);
-    vcpu.hardware().rip = vmcb.rip;
     vcpu.hardware().instruction_length = static_cast<uint8_t>(vmcb.exit_info_2 - vmcb.rip);
     PortExit<x86::SvmIo>::deliver(vcpu, vmcb.exit_info_1);
 }

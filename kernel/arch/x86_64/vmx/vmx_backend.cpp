@@ -58,14 +58,6 @@ void deliver_nmi(Vcpu& vcpu) {
     inject(vcpu, EventInformation::make(x86::Exception::NonMaskable, EventInformation::Kind::Nmi));
 }
 
-/// Which vectors' ends are exits.
-static void follow_levels(Vcpu& vcpu) {
-    for (unsigned quarter = 0; quarter < 4; ++quarter) {
-        uint64_t& written = vcpu.hardware().eoi_exit_bitmap[quarter];
-        update(eoi_exit_bitmaps[quarter], written, vcpu.apic().level_vectors(quarter));
-    }
-}
-
 /// The CPU reads the page by itself; it has to be told what the largest request is (SDM vol. 3C, 30.2).
 static void hardware_delivery(Vcpu& vcpu) {
     using Status = x86::GuestInterruptStatus;
@@ -73,7 +65,10 @@ static void hardware_delivery(Vcpu& vcpu) {
     uint64_t status = Status::Requesting::write(before, vcpu.apic().highest(VirtualApic::Register::Irr).value_or(0));
     if (vcpu.hardware().apic_changed) [[unlikely]] {
         vcpu.hardware().apic_changed = false;
-        follow_levels(vcpu);
+        for (unsigned quarter = 0; quarter < 4; ++quarter) {  // which vectors' ends are exits
+            uint64_t& written = vcpu.hardware().eoi_exit_bitmap[quarter];
+            update(eoi_exit_bitmaps[quarter], written, vcpu.apic().level_vectors(quarter));
+        }
         status = Status::Servicing::write(status, vcpu.apic().highest(VirtualApic::Register::Isr).value_or(0));
     }
     if (status != before) write(Field::GuestInterruptStatus, status);
@@ -116,15 +111,14 @@ void note_position(Vcpu& vcpu) {
 }
 
 /// A control register as the guest sees it: bits of the host come from the shadow.
-static uint64_t seen_by_guest(uint64_t real, Field mask, Field shadow) {
-    const uint64_t hosts = read(mask);
+static uint64_t seen_by_guest(uint64_t real, uint64_t hosts, Field shadow) {
     return (real & ~hosts) | (read(shadow) & hosts);
 }
 
 uint64_t read_state(Vcpu&, const StateEntry& entry) {
     const uint64_t value = read(static_cast<Field>(entry.vmx.where));
-    if (entry.rule == StateRule::Cr0) return seen_by_guest(value, Field::Cr0Mask, Field::Cr0Shadow);
-    if (entry.rule == StateRule::Cr4) return seen_by_guest(value, Field::Cr4Mask, Field::Cr4Shadow);
+    if (entry.rule == StateRule::Cr0) return seen_by_guest(value, cr0_of_host, Field::Cr0Shadow);
+    if (entry.rule == StateRule::Cr4) return seen_by_guest(value, read(Field::Cr4Mask), Field::Cr4Shadow);
     return value;
 }
 

@@ -28,8 +28,6 @@ void set_host_space(Vcpu& vcpu, PhysicalAddress root);
 void note_position(Vcpu& vcpu);
 uint64_t read_state(Vcpu& vcpu, const StateEntry& entry);
 bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value);
-inline void begin_state_access(Vcpu&) {}
-inline bool end_state_write(Vcpu&) { return true; }  // what does not go together fails the next VM entry
 
 /// Asks the CPU; a sentence if guests cannot run, else null.
 const char* detect();

@@ -40,33 +40,31 @@ struct Controls {
 };
 
 constexpr Controls negotiate(const Capabilities& cpu) {
-    using Pin = x86::PinControl;
-    using Primary = x86::PrimaryControl;
-    using Secondary = x86::SecondaryControl;
+    using enum x86::PinControl;
+    using enum x86::PrimaryControl;
+    using enum x86::SecondaryControl;
     using Exit = x86::ExitControl;
     using Entry = x86::EntryControl;
-    using Ept = x86::EptVpidCapability;
+    using Capability = x86::EptVpidCapability;
 
-    constexpr Flags pin{Pin::ExternalInterruptExit, Pin::NmiExit, Pin::VirtualNmis};
-    constexpr Flags primary{Primary::TscOffset,   Primary::HltExit,   Primary::MwaitExit,
-                            Primary::MonitorExit, Primary::RdpmcExit, Primary::TprShadow,
-                            Primary::MsrBitmap,   Primary::Secondary, Primary::UnconditionalIoExit};
-    constexpr Flags primary_at_times{Primary::InterruptWindowExit, Primary::NmiWindowExit};
-    constexpr Flags unwanted{Primary::Cr3LoadExit, Primary::Cr3StoreExit};
-    constexpr Flags apic{Secondary::VirtualizeX2Apic, Secondary::ApicRegisterVirtualization,
-                         Secondary::VirtualInterruptDelivery};
+    constexpr Flags pin{ExternalInterruptExit, NmiExit, VirtualNmis};
+    constexpr Flags primary{TscOffset, HltExit,   MwaitExit, MonitorExit,        RdpmcExit,
+                            TprShadow, MsrBitmap, Secondary, UnconditionalIoExit};
+    constexpr Flags primary_at_times{InterruptWindowExit, NmiWindowExit};
+    constexpr Flags unwanted{Cr3LoadExit, Cr3StoreExit};
+    constexpr Flags apic{VirtualizeX2Apic, ApicRegisterVirtualization, VirtualInterruptDelivery};
     constexpr Flags exit{Exit::SaveDebugControls, Exit::HostLongMode, Exit::AcknowledgeInterrupt,
                          Exit::SavePat,           Exit::LoadPat,      Exit::SaveEfer,
                          Exit::LoadEfer};
     constexpr Flags entry{Entry::LoadDebugControls, Entry::LoadPat, Entry::LoadEfer};
 
     const auto refuse = [](const char* sentence) { return Controls{.refusal = sentence}; };
-    if (!cpu.primary.allowed().has(Primary::Secondary) || !cpu.secondary.allowed().has(Secondary::Ept))
+    if (!cpu.primary.allowed().has(Secondary) || !cpu.secondary.allowed().has(Ept))
         return refuse("the VT-x of this CPU has no extended page tables (EPT)");
-    if (!cpu.secondary.allowed().has(Secondary::UnrestrictedGuest))
+    if (!cpu.secondary.allowed().has(UnrestrictedGuest))
         return refuse("the VT-x of this CPU has no unrestricted guest mode");
-    if (!Ept::FourLevels::read(cpu.ept_vpid) || !Ept::WriteBack::read(cpu.ept_vpid) ||
-        !Ept::InveptSingle::read(cpu.ept_vpid))
+    if (!Capability::FourLevels::read(cpu.ept_vpid) || !Capability::WriteBack::read(cpu.ept_vpid) ||
+        !Capability::InveptSingle::read(cpu.ept_vpid))
         return refuse("the extended page tables of this CPU lack four levels, write-back or INVEPT");
     const bool enough = cpu.pin.allowed().contains(pin) && cpu.primary.allowed().contains(primary | primary_at_times) &&
                         cpu.exit.allowed().contains(exit) && cpu.entry.allowed().contains(entry);
@@ -74,10 +72,10 @@ constexpr Controls negotiate(const Capabilities& cpu) {
     if (!(cpu.primary.forced() & unwanted).empty()) return refuse("the VT-x of this CPU cannot leave CR3 to guests");
 
     const bool delivery = cpu.secondary.allowed().contains(apic);
-    Flags secondary{Secondary::Ept, Secondary::UnrestrictedGuest, Secondary::Rdtscp, Secondary::Invpcid};
+    Flags secondary{Ept, UnrestrictedGuest, Rdtscp, Invpcid};
     if (delivery) secondary = secondary | apic;
-    if (Ept::InvvpidAll::read(cpu.ept_vpid)) secondary = secondary | Secondary::Vpid;
-    return {.pin = cpu.pin.choose(pin | Pin::PreemptionTimer),
+    if (Capability::InvvpidAll::read(cpu.ept_vpid)) secondary = secondary | Vpid;
+    return {.pin = cpu.pin.choose(pin | PreemptionTimer),
             .primary = cpu.primary.choose(primary),
             .secondary = cpu.secondary.choose(secondary),
             .exit = cpu.exit.choose(exit),

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // VT-x: what an exit means. Intel SDM vol. 3C, 26.1, 28.2; vol. 3D, appendix C.
-#include <algorithm>
-
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
@@ -10,11 +8,6 @@ namespace bulkhead::kernel::vmx {
 
 using abi::ExitReason;
 using x86::EventInformation, x86::Interruptibility, x86::VmxExit, x86::VmxExitReason;
-
-/// Instructions that the monitor fetches and emulates, or refuses. Those of VT-x from VMCLEAR to VMXON are in a row.
-constexpr VmxExit monitors_instructions[] = {VmxExit::Invd,    VmxExit::Rdpmc,           VmxExit::Mwait,
-                                             VmxExit::Monitor, VmxExit::DescriptorTable, VmxExit::TaskRegister,
-                                             VmxExit::Invept,  VmxExit::Invvpid,         VmxExit::Wbinvd};
 
 /// What was interrupted, or happened, as an event that can be injected.
 static uint64_t event_from(uint64_t information, Field error_code) {
@@ -29,12 +22,6 @@ static uint64_t event_from(uint64_t information, Field error_code) {
     vcpu.hardware().injecting = false;
     note_position(vcpu);
     vcpu.on_other(ExitReason::InvalidState, reason, qualification);
-}
-
-static void note_instruction(Vcpu& vcpu) {
-    VcpuHardware& hardware = vcpu.hardware();
-    hardware.instruction_length = static_cast<uint8_t>(read(Field::InstructionLength));
-    hardware.rip = read(Field::GuestRip);
 }
 
 /// An event the exit came in the middle of is delivered again at the next entry (SDM vol. 3C, 28.2.4).
@@ -56,7 +43,6 @@ static void inject_interrupted_event(Vcpu& vcpu) {
     using Fault = x86::EptQualification;
     using abi::NestedFaultAccess;
     const uint64_t fault = read(Field::Qualification);
-    note_position(vcpu);
     inject_interrupted_event(vcpu);
     if (vcpu.hardware().interrupted == 0 && EventInformation::NmiUnblocking::read(fault))
         write(Field::GuestInterruptibility, read(Field::GuestInterruptibility) | Interruptibility::Nmi::mask);
@@ -75,7 +61,6 @@ static void inject_interrupted_event(Vcpu& vcpu) {
     if (vector == x86::Exception::MachineCheck) asm volatile("int $18" : : : "memory");
     if (vector == x86::Exception::NonMaskable || vector == x86::Exception::MachineCheck) vcpu.on_interrupt();
     // #DB and #AC are the guest's; they came here only so that an endless row of them lets interrupts in.
-    note_position(vcpu);
     inject_interrupted_event(vcpu);
     if (vector == x86::Exception::Debug) {
         constexpr uint64_t causes = 0x600f, breakpoints = 0xf, access_detected = 1 << 13, general_detect = 1 << 13;
@@ -92,11 +77,9 @@ static void inject_interrupted_event(Vcpu& vcpu) {
 /// does the rest by itself, faults and changes of mode included.
 [[noreturn]] static void handle_control_register(Vcpu& vcpu) {
     using Access = x86::CrQualification;
-    VcpuHardware& hardware = vcpu.hardware();
-    note_instruction(vcpu);
     const uint64_t qualification = read(Field::Qualification);
     const auto source = static_cast<GeneralRegister>(Access::GeneralRegister::read(qualification));
-    const uint64_t value = source == GeneralRegister::Rsp ? read(Field::GuestRsp) : hardware.frame[source];
+    const uint64_t value = source == GeneralRegister::Rsp ? read(Field::GuestRsp) : vcpu.hardware().frame[source];
     const uint8_t number = Access::Number::read(qualification);
     const bool move = Access::Access::read(qualification) == Access::Kind::MoveTo;
     if (move && number == 0 && ((value ^ read(Field::Cr0Shadow)) & cr0_of_host) != 0) {
@@ -144,40 +127,37 @@ extern "C" [[noreturn]] void vmx_exit(Vcpu& vcpu, uint64_t reason) {
         case VmxExit::ExceptionOrNmi:
             handle_exception(vcpu);
         case VmxExit::InterruptWindow:
-            set_primary(vcpu, x86::PrimaryControl::InterruptWindowExit, false);
-            vcpu.look_for_interrupts();
-            vcpu.go_on();
         case VmxExit::TprBelowThreshold:
+            set_primary(vcpu, x86::PrimaryControl::InterruptWindowExit, false);
             vcpu.look_for_interrupts();
             vcpu.go_on();
         case VmxExit::NmiWindow:
             set_primary(vcpu, x86::PrimaryControl::NmiWindowExit, false);
             vcpu.look_for_nmi();
             vcpu.go_on();
-        case VmxExit::EptViolation:
-            handle_nested_fault(vcpu);
-        case VmxExit::CrAccess:
-            handle_control_register(vcpu);
-        case VmxExit::TripleFault:
-            note_position(vcpu);
-            vcpu.on_other(ExitReason::TripleFault);
-        case VmxExit::VirtualizedEoi:
-            note_position(vcpu);
-            vcpu.on_end_of_interrupt(static_cast<uint8_t>(read(Field::Qualification)));
-        case VmxExit::TaskSwitch:
-        case VmxExit::ApicAccess:
-        case VmxExit::EptMisconfiguration: {
-            note_position(vcpu);
-            const uint64_t qualification = read(Field::Qualification);
-            inject_interrupted_event(vcpu);
-            vcpu.on_other(basic == VmxExit::TaskSwitch ? ExitReason::InstructionFetch : ExitReason::Unknown, reason,
-                          qualification);
-        }
         default:
             break;
     }
-    note_instruction(vcpu);
+    note_position(vcpu);
     switch (basic) {
+        case VmxExit::EptViolation:
+            handle_nested_fault(vcpu);
+        case VmxExit::TripleFault:
+            vcpu.on_other(ExitReason::TripleFault);
+        case VmxExit::VirtualizedEoi:
+            vcpu.on_end_of_interrupt(static_cast<uint8_t>(read(Field::Qualification)));
+        case VmxExit::TaskSwitch:
+        case VmxExit::EptMisconfiguration:
+            inject_interrupted_event(vcpu);
+            vcpu.on_other(basic == VmxExit::TaskSwitch ? ExitReason::InstructionFetch : ExitReason::Unknown, reason,
+                          read(Field::Qualification));
+        default:
+            break;
+    }
+    hardware.instruction_length = static_cast<uint8_t>(read(Field::InstructionLength));
+    switch (basic) {
+        case VmxExit::CrAccess:
+            handle_control_register(vcpu);
         case VmxExit::Cpuid:
             vcpu.on_cpuid();
         case VmxExit::Rdmsr:
@@ -193,15 +173,16 @@ extern "C" [[noreturn]] void vmx_exit(Vcpu& vcpu, uint64_t reason) {
         default:
             break;
     }
-    if ((basic >= VmxExit::Vmclear && basic <= VmxExit::Vmxon) || std::ranges::count(monitors_instructions, basic) != 0)
-        vcpu.on_other(ExitReason::InstructionFetch, reason);
+    // From CPUID's on only instructions are left, which the monitor fetches and emulates, or refuses.
+    if (basic >= VmxExit::Cpuid) vcpu.on_other(ExitReason::InstructionFetch, reason);
     vcpu.on_other(ExitReason::Unknown, reason, read(Field::Qualification));
 }
 
 /// An I/O instruction: not by way of `vmx_exit`, since the entry has looked whether a doorbell rings.
 extern "C" [[noreturn]] void vmx_io_exit(Vcpu& vcpu, uint64_t qualification) {
     take_exit(vcpu.hardware());
-    note_instruction(vcpu);
+    note_position(vcpu);
+    vcpu.hardware().instruction_length = static_cast<uint8_t>(read(Field::InstructionLength));
     PortExit<x86::VmxIo>::deliver(vcpu, qualification);
 }
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // VT-x: what the CPU offers, switching it on, and a new VMCS in INIT state. Intel SDM vol. 3C, 24.7, 27.2 and 27.3.
-#include <algorithm>
-
 #include "kernel/arch/x86_64/interrupt.hpp"
 #include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/memory/kernel_pages.hpp"
@@ -17,14 +15,12 @@ constinit Controls controls;
 // If the CPU has it at all: up to SMAP. Not VMXE, SMXE; not KL, PKE and CET, whose state is not switched.
 constinit uint64_t cr4_for_guests = 0x37'7fff & ~Cr4::VmxEnable::mask & ~Cr4::SmxEnable::mask;
 
-namespace {
+static constinit PhysicalAddress msr_bitmap;
 
-constinit PhysicalAddress msr_bitmap;
+static uint64_t capability(VmxMsr index) { return read_msr(x86::msr(index)); }
+static uint32_t revision() { return x86::VmxBasic::Revision::read(capability(VmxMsr::Basic)); }
 
-uint64_t capability(VmxMsr index) { return read_msr(x86::msr(index)); }
-uint32_t revision() { return x86::VmxBasic::Revision::read(capability(VmxMsr::Basic)); }
-
-Capabilities read_capabilities() {
+static Capabilities read_capabilities() {
     const bool precise = x86::VmxBasic::TrueControls::read(capability(VmxMsr::Basic));
     Capabilities cpu{};
     cpu.pin.msr = capability(precise ? VmxMsr::TruePinControls : VmxMsr::PinControls);
@@ -38,7 +34,7 @@ Capabilities read_capabilities() {
 }
 
 /// Firmware may have left the choice to us, made it for us, or locked VT-x away.
-bool allowed_by_firmware() {
+static bool allowed_by_firmware() {
     using x86::FeatureControl;
     uint64_t value = 0;
     if (!read_msr_checked(x86::Msr::FeatureControl, value)) return true;
@@ -52,8 +48,6 @@ bool allowed_by_firmware() {
 /// A guest that never exits is looked after this often. Interrupts end its turn on every real CPU; Bochs 2.7 holds them
 /// back from a guest that was entered with IF clear.
 constexpr uint64_t longest_turns_per_second = 100;
-
-}  // namespace
 
 static void make_msr_bitmap() {
     using enum x86::Msr;
@@ -84,18 +78,11 @@ const char* detect() {
 }
 
 bool initialize_cpu() {
-    const uint64_t cr0 = read_cr0();
-    const uint64_t cr4 = read_cr4() | Cr4::VmxEnable::mask;
-    const auto allowed = [](uint64_t value, VmxMsr fixed0, VmxMsr fixed1) {
-        return (~value & capability(fixed0)) == 0 && (value & ~capability(fixed1)) == 0;
-    };
-    if (!allowed_by_firmware() || !allowed(cr0, VmxMsr::Cr0Fixed0, VmxMsr::Cr0Fixed1) ||
-        !allowed(cr4, VmxMsr::Cr4Fixed0, VmxMsr::Cr4Fixed1))
-        return false;
+    if (!allowed_by_firmware()) return false;
     const std::optional<PhysicalAddress> region = allocate_pages();
     if (!region) return false;
     *direct_map<uint32_t>(*region) = revision();
-    write_cr4(cr4);
+    write_cr4(read_cr4() | Cr4::VmxEnable::mask);
     return vmxon(*region);
 }
 
