@@ -40,14 +40,11 @@ struct AddressSpace::TableSource {
 template <typename Function>
 PageTableProgress AddressSpace::with_table(Function function) {
     TableSource source{*this};
-    switch (format_) {
-        case Format::Extended:
-            return function(PageTable{root_, page_format<x86::ExtendedPageFormat>(), DirectMapMemory{}, source});
-        case Format::Nested:
-            return function(PageTable{root_, page_format<x86::NestedPageFormat>(), DirectMapMemory{}, source});
-        default:
-            return function(PageTable{root_, page_format<x86::HostPageFormat>(), DirectMapMemory{}, source});
-    }
+    if (format_ == Format::Extended)
+        return function(PageTable{root_, page_format<x86::ExtendedPageFormat>(), DirectMapMemory{}, source});
+    if (format_ == Format::Nested)
+        return function(PageTable{root_, page_format<x86::NestedPageFormat>(), DirectMapMemory{}, source});
+    return function(PageTable{root_, page_format<x86::HostPageFormat>(), DirectMapMemory{}, source});
 }
 
 abi::Result<void> AddressSpace::create(Format format) {

@@ -17,10 +17,9 @@ SchedulingContext::SchedulingContext(Domain& owner, ExecutionContext& target, co
 }
 
 abi::Result<void> SchedulingContext::check(const Parameters& parameters) {
-    if (parameters.budget == 0) return {};
     const bool sane = parameters.budget >= minimum_budget && parameters.budget <= parameters.period &&
                       parameters.period < abi::no_deadline / 4;
-    if (!sane) return abi::Status::BadArgument;
+    if (!sane && parameters.budget != 0) return abi::Status::BadArgument;
     return {};
 }
 
