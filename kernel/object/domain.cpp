@@ -134,8 +134,7 @@ bool Domain::release_some() {
 }
 
 void Domain::release() {
-    while (!release_some()) {
-    }
+    while (!release_some()) continue;
     if (owner() != nullptr) owner()->heap().unreserve(heap_.quota_pages());
     ASSERT(heap_.free_pages() == heap_.quota_pages());
 }

@@ -30,15 +30,16 @@ abi::Result<void*> ObjectHeap::allocate(size_t size) {
     ASSERT(size <= maximum_object_bytes);
     unsigned index = 0;
     while (class_bytes[index] < size) ++index;
+    const size_t bytes = class_bytes[index];
     if (free_objects_[index] == nullptr) {
         std::byte* page = static_cast<std::byte*>(TRY(allocate_pages(0)));
         pages_ = new (page) PageHeader{pages_, index};
-        for (size_t offset = sizeof(PageHeader); offset + class_bytes[index] <= page_size_bytes; offset += class_bytes[index])
+        for (size_t offset = sizeof(PageHeader); offset + bytes <= page_size_bytes; offset += bytes)
             free_objects_[index] = new (page + offset) FreeObject{free_objects_[index]};
     }
     FreeObject* object = free_objects_[index];
     free_objects_[index] = object->next;
-    std::memset(static_cast<void*>(object), 0, class_bytes[index]);
+    std::memset(static_cast<void*>(object), 0, bytes);
     return static_cast<void*>(object);
 }
 

@@ -123,17 +123,17 @@ class Vcpu final : public ExecutionContext {
     std::atomic<uint32_t> events_{0};
     std::atomic<Activity> activity_{Activity::InKernel};
     uint32_t valid_groups_ = 0;
-    uint64_t sequence_ = 1;  // Startup
-    uint64_t portal_word_ = 0;       // names nothing until a portal is bound; then one that may be called
+    uint64_t sequence_ = 1;            // Startup
+    uint64_t portal_word_ = 0;         // names nothing until a portal is bound; then one that may be called
     const class AddressSpace* space_;  // of the guest
-    uint64_t flush_generation_ = 0;  // of that space, as of the last flush here
-    abi::Registers exit_{};          // the words of the exit at hand
+    uint64_t flush_generation_ = 0;    // of that space, as of the last flush here
+    abi::Registers exit_{};            // the words of the exit at hand
     uint32_t groups_[static_cast<size_t>(abi::ExitReason::Count)] = {};
     void* state_memory_ = nullptr;
     FpuState* fpu_ = nullptr;
     Deadline timer_;
-    uint64_t guest_deadline_ = 0;    // as the guest wrote it, while armed
-    uint64_t waits_since_ = 0;       // ticks; 0: it runs, or has nothing to do
+    uint64_t guest_deadline_ = 0;  // as the guest wrote it, while armed
+    uint64_t waits_since_ = 0;     // ticks; 0: it runs, or has nothing to do
     uint64_t stolen_ticks_ = 0;
     IntrusiveList<VirtualInterrupt, &VirtualInterrupt::target_hook_> virtual_interrupts_;  // configuration lock
 };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exits of a virtual CPU, as the back-ends report them: absorbed here, or made a call of the monitor's portal.
 #include "abi/message.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/doorbell.hpp"
-#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/schedule/scheduler.hpp"
 #include "kernel/syscall/ipc.hpp"
 
@@ -81,7 +81,8 @@ void Vcpu::on_cpuid() {
 
 void Vcpu::ring(Doorbell& doorbell) {
     count_absorbed(ExitReason::PortWrite);
-    if (!doorbell.ring()) [[unlikely]] ++page().missed_doorbells;
+    if (!doorbell.ring()) [[unlikely]]
+        ++page().missed_doorbells;
 }
 
 extern "C" void ring_doorbell(Vcpu& vcpu, Doorbell& doorbell) { vcpu.ring(doorbell); }

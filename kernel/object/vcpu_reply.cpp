@@ -11,17 +11,18 @@ using abi::ExitReason, abi::Register, abi::ReplyFlag, abi::VcpuStateGroup;
 static constexpr uint32_t word(VcpuStateGroup group) { return static_cast<uint32_t>(group); }
 
 /// "VM-entry failure due to invalid guest state" of VT-x stands for every refused state (include/abi/vcpu.hpp).
-constexpr uint64_t invalid_guest_state = x86::VmxExitReason::EntryFailure::mask |
-                                         x86::VmxExitReason::Basic::make(x86::VmxExit::InvalidGuestState);
+constexpr uint64_t invalid_guest_state =
+    x86::VmxExitReason::EntryFailure::mask | x86::VmxExitReason::Basic::make(x86::VmxExit::InvalidGuestState);
 
 /// An exception as the monitor describes it, for the entry field.
 static uint64_t exception_event(uint64_t description) {
     using x86::EventInformation;
     using Injected = abi::InjectedEvent;
-    uint64_t event = EventInformation::make(Injected::Vector::read(description), EventInformation::Kind::HardwareException);
-    if (Injected::HasErrorCode::read(description))
-        event |= EventInformation::HasErrorCode::mask | EventInformation::ErrorCode::make(Injected::ErrorCode::read(description));
-    return event;
+    const auto kind = EventInformation::Kind::HardwareException;
+    const uint64_t event = EventInformation::make(Injected::Vector::read(description), kind);
+    if (!Injected::HasErrorCode::read(description)) return event;
+    const auto error = EventInformation::ErrorCode::make(Injected::ErrorCode::read(description));
+    return event | EventInformation::HasErrorCode::mask | error;
 }
 
 void Vcpu::finish_call(abi::Status status, const abi::Registers& reply) {
@@ -46,7 +47,8 @@ void Vcpu::apply(const abi::Registers& reply) {
         set_results(reply);
         backend.skip_instruction(*this);
     }
-    if ((flags.word() & ~static_cast<uint32_t>(ReplyFlag::SkipInstruction)) == 0) [[likely]] return;
+    if ((flags.word() & ~static_cast<uint32_t>(ReplyFlag::SkipInstruction)) == 0) [[likely]]
+        return;
     if (flags.has(ReplyFlag::Inject)) {
         constexpr uint8_t nmi = 2;  // is posted, never injected
         if (abi::InjectedEvent::Vector::read(reply[Register::R13]) == nmi) return refuse_state(0);
