@@ -82,9 +82,8 @@ void AddressSpace::insert(Mapping& mapping) {
 /// Lets a mapping that starts at `physical` grow towards `end` by a bounded part; false if there is no table for more.
 bool AddressSpace::extend(Mapping& mapping, uint64_t end, PhysicalAddress physical, x86::PageAccess access) {
     const Range& range = mapping.range_;
-    const PageTableProgress progress = with_table([&](auto table) {
-        return table.map(range.end(), physical + range.size(), end - range.end(), access);
-    });
+    const PageTableProgress progress = with_table(
+        [&](auto table) { return table.map(range.end(), physical + range.size(), end - range.end(), access); });
     mapping.range_ = *Range::create(range.start(), range.size() + progress.bytes);
     return !progress.exhausted;
 }

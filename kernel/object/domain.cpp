@@ -27,12 +27,11 @@ Domain::Domain(Domain* owner, const abi::CreateDomain& wanted)
 
 abi::Result<Domain*> Domain::create(Domain& owner, const abi::CreateDomain& wanted) {
     const bool guest = wanted.kind == abi::DomainKind::Guest;
-    if (wanted.kind > abi::DomainKind::Guest) return Status::BadArgument;
-    if (guest && virtualization() == abi::Virtualization::None) return Status::NotSupported;
-    if (wanted.maximum_priority > owner.maximum_priority()) return Status::BadArgument;
-    if (!guest && (wanted.capability_slots < CapabilitySpace::minimum_slots ||
-                   wanted.capability_slots > CapabilitySpace::maximum_slots))
+    const bool slots_ok = guest || (wanted.capability_slots >= CapabilitySpace::minimum_slots &&
+                                    wanted.capability_slots <= CapabilitySpace::maximum_slots);
+    if (wanted.kind > abi::DomainKind::Guest || wanted.maximum_priority > owner.maximum_priority() || !slots_ok)
         return Status::BadArgument;
+    if (guest && virtualization() == abi::Virtualization::None) return Status::NotSupported;
     return owner.make<Domain>(wanted);
 }
 
@@ -149,8 +148,7 @@ bool Domain::release_some() {
 }
 
 void Domain::release() {
-    while (!release_some()) {
-    }
+    while (!release_some()) continue;
     if (owner() != nullptr) owner()->heap().unreserve(heap_.quota_pages());
     ASSERT(heap_.free_pages() == heap_.quota_pages());
 }

@@ -2,7 +2,7 @@
 // A protection domain (PD): the unit of isolation, ownership and accounting. A native domain has capabilities, a host
 // address space and ports; a guest domain has guest-physical memory and vCPUs and reaches the kernel only by VM exits.
 //
-// Concurrency: under the configuration lock; capability slots, doorbells and the roots of the spaces are read by anybody.
+// Concurrency: under the configuration lock; capability slots, doorbells and roots of spaces are read by anybody.
 #pragma once
 
 #include "base/static_vector.hpp"

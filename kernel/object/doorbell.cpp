@@ -8,10 +8,7 @@
 namespace bulkhead::kernel {
 
 Doorbell::Doorbell(Domain& guest, uint16_t port, uint8_t size)
-    : Object{object_type, &guest, nullptr},
-      key_{vcpu_backend().port_write_key(port, size)},
-      port_{port},
-      size_{size} {}
+    : Object{object_type, &guest, nullptr}, key_{vcpu_backend().port_write_key(port, size)}, port_{port}, size_{size} {}
 
 uint64_t Doorbell::bind(uint64_t word, uint64_t bits) {
     // Between the two words no CPU is in the middle of a ring: none meets one notification with the bits of another.

@@ -30,7 +30,7 @@ class Doorbell final : public Object {
     /// From now on it sets `bits` of the notification that a capability word names. Returns the rings in vain before.
     uint64_t bind(uint64_t word, uint64_t bits);
     /// Of an unbound one: names nothing.
-    static constexpr uint64_t nobody = abi::CapabilityWord::Generation::make(1);  // entry 0 has generation 0
+    static constexpr uint64_t nobody = 0;
 
     void retire() override;
 

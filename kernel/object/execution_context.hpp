@@ -104,16 +104,16 @@ class ExecutionContext : public Object {
     uint32_t slow_flags_ = 0;
     State state_ = State::Ready;
     const uint16_t cpu_;
-    PhysicalAddress space_root_;                   // of the domain, for the hand-laid paths
-    std::atomic<uint64_t>* slots_ = nullptr;       // likewise
+    PhysicalAddress space_root_;              // of the domain, for the hand-laid paths
+    std::atomic<uint64_t>* slots_ = nullptr;  // likewise
     uint64_t slot_count_ = 0;
-    ExecutionContext* caller_ = nullptr;      // who waits for this one's reply
-    Thread* callee_ = nullptr;                // in state InCall
-    SchedulingContext* donated_ = nullptr;    // what it runs on; null for an idle handler, an orphan, one not started
-    SchedulingContext* own_ = nullptr;  // a handler's: its fallback
+    ExecutionContext* caller_ = nullptr;    // who waits for this one's reply
+    Thread* callee_ = nullptr;              // in state InCall
+    SchedulingContext* donated_ = nullptr;  // what it runs on; null for an idle handler, an orphan, one not started
+    SchedulingContext* own_ = nullptr;      // a handler's: its fallback
     SchedulingRing parked_;
 
-    std::atomic<bool> wake_pending_{false};       // whether it is in its CPU's list of remote wake-ups
+    std::atomic<bool> wake_pending_{false};  // whether it is in its CPU's list of remote wake-ups
     ExecutionContext* next_woken_ = nullptr;
 };
 

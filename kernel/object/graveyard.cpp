@@ -50,16 +50,11 @@ class Graveyard {
 
     /// Does a bounded part of what the phase does to an object; true when that was all.
     bool visit(Object& object) {
-        switch (phase_) {
-            case Phase::Condemn:
-                return !condemn_dependent(object);
-            case Phase::Dismantle:
-                return object.dismantle();
-            default:
-                const bool later = phase_ == Phase::Retire && carries_this_call(object);
-                if (!later && !object.retired_) retire(object);
-                return true;
-        }
+        if (phase_ == Phase::Condemn) return !condemn_dependent(object);
+        if (phase_ == Phase::Dismantle) return object.dismantle();
+        const bool later = phase_ == Phase::Retire && carries_this_call(object);
+        if (!later && !object.retired_) retire(object);
+        return true;
     }
 
     static void unlink(Object& object) {

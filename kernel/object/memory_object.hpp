@@ -40,7 +40,8 @@ class MemoryObject final : public Object {
     /// The physical range of [offset, + size), or nothing if it is not inside or not page-aligned.
     std::optional<Range> part(uint64_t offset, uint64_t size) const {
         const std::optional<Range> range = Range::create(offset, size);
-        if (!range || size == 0 || !is_aligned(offset | size, page_size_bytes) || range->end() > bytes()) return std::nullopt;
+        if (!range || size == 0 || !is_aligned(offset | size, page_size_bytes) || range->end() > bytes())
+            return std::nullopt;
         return Range::create(physical_.start() + offset, size);
     }
     /// Fills RAM with zeroes from `offset` on, a bounded part; returns where it stopped.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // 64 flags that anybody may set, from any CPU, and one thread may wait for (notification; a semaphore in NOVA). A
-// derived notification passes some bits on to its source and cannot be waited for. Signalling and waiting have hand-laid
-// paths beside these functions (syscall_entry.S).
+// derived notification passes some bits on to its source and cannot be waited for. Signalling and waiting have
+// hand-laid paths beside these functions (syscall_entry.S).
 //
 // Concurrency: `signal` from any CPU; the waiter attaches and detaches itself on its own CPU. Both sides write first
 // and then look (bits, then waiter; waiter, then bits), so one of them always sees the other. On the waiter's own CPU
@@ -30,9 +30,7 @@ class Notification final : public Object {
     void look_for_waiter(uint64_t bits);
     bool has(uint64_t mask) const { return (bits_.load(std::memory_order_seq_cst) & mask) != 0; }
     /// Returns and clears the set bits of `mask`.
-    uint64_t take(uint64_t mask) {
-        return has(mask) ? bits_.fetch_and(~mask, std::memory_order_seq_cst) & mask : 0;
-    }
+    uint64_t take(uint64_t mask) { return has(mask) ? bits_.fetch_and(~mask, std::memory_order_seq_cst) & mask : 0; }
     bool can_wait() const { return target_ == this; }
 
     /// Makes `thread`, whose wait mask is set, the waiter; false if there is another.

@@ -56,7 +56,7 @@ class alignas(64) Object {
     IntrusiveList<Object, &Object::derived_hook_> derived_;
 };
 
-/// Begins to destroy `object` and all that depends on it (graveyard.cpp), a long operation; the call ends with `status`.
+/// Begins to destroy `object` and all that depends on it (graveyard.cpp): a long operation, which ends with `status`.
 void bury(Object& object, abi::Status status = abi::Status::Ok);
 /// Undoes the making of an object that never got a capability.
 void discard(Object& object);

@@ -8,9 +8,6 @@
 
 namespace bulkhead::kernel {
 
-// Multiples of 64 that waste little of the 4032 bytes behind a page's header.
-constexpr size_t class_bytes[] = {64, 128, 192, 256, 384, 576, 960, 1984, ObjectHeap::maximum_object_bytes};
-
 abi::Result<void*> ObjectHeap::allocate_pages(unsigned order) {
     if (!reserve(uint64_t{1} << order)) return abi::Status::OutOfMemory;
     const std::optional<PhysicalAddress> pages = kernel::allocate_pages(order);
@@ -29,18 +26,18 @@ void ObjectHeap::free_pages(void* pages, unsigned order) {
 
 abi::Result<void*> ObjectHeap::allocate(size_t size) {
     ASSERT(size <= maximum_object_bytes);
-    static_assert(sizeof class_bytes == classes * sizeof(size_t));
     unsigned index = 0;
     while (class_bytes[index] < size) ++index;
+    const size_t bytes = class_bytes[index];
     if (free_objects_[index] == nullptr) {
         std::byte* page = static_cast<std::byte*>(TRY(allocate_pages(0)));
         pages_ = new (page) PageHeader{pages_, index};
-        for (size_t offset = sizeof(PageHeader); offset + class_bytes[index] <= page_size_bytes; offset += class_bytes[index])
+        for (size_t offset = sizeof(PageHeader); offset + bytes <= page_size_bytes; offset += bytes)
             free_objects_[index] = new (page + offset) FreeObject{free_objects_[index]};
     }
     FreeObject* object = free_objects_[index];
     free_objects_[index] = object->next;
-    std::memset(static_cast<void*>(object), 0, class_bytes[index]);
+    std::memset(static_cast<void*>(object), 0, bytes);
     return static_cast<void*>(object);
 }
 

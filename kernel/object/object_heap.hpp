@@ -45,12 +45,13 @@ class ObjectHeap {
         PageHeader* next;
         unsigned size_class;  // of the objects behind it
     };
-    static constexpr size_t classes = 9;
+    /// Multiples of 64 that waste little of the 4032 bytes behind a page's header.
+    static constexpr size_t class_bytes[] = {64, 128, 192, 256, 384, 576, 960, 1984, maximum_object_bytes};
 
     uint64_t free_pages_ = 0;
     uint64_t quota_pages_ = 0;
     PageHeader* pages_ = nullptr;
-    FreeObject* free_objects_[classes] = {};
+    FreeObject* free_objects_[sizeof class_bytes / sizeof *class_bytes] = {};
 };
 
 }  // namespace bulkhead::kernel

@@ -17,10 +17,9 @@ SchedulingContext::SchedulingContext(Domain& owner, ExecutionContext& target, co
 }
 
 abi::Result<void> SchedulingContext::check(const Parameters& parameters) {
-    if (parameters.budget == 0) return {};
     const bool sane = parameters.budget >= minimum_budget && parameters.budget <= parameters.period &&
                       parameters.period < abi::no_deadline / 4;
-    if (!sane) return abi::Status::BadArgument;
+    if (!sane && parameters.budget != 0) return abi::Status::BadArgument;
     return {};
 }
 
@@ -92,11 +91,9 @@ void SchedulingContext::charge(uint64_t ticks) {
 void SchedulingContext::take_due_replenishments(uint64_t now) {
     size_t kept = 0;
     for (const Replenishment& replenishment : replenishments_) {
-        if (replenishment.time <= now) {
-            remaining_ += replenishment.amount;
-        } else {
-            replenishments_[kept++] = replenishment;
-        }
+        const bool due = replenishment.time <= now;
+        if (due) remaining_ += replenishment.amount;
+        if (!due) replenishments_[kept++] = replenishment;
     }
     while (replenishments_.size() > kept) replenishments_.pop_back();
 }

@@ -78,16 +78,16 @@ class SchedulingContext final : public Object {
     uint8_t priority_;
     bool plain_;  // no budget, and no vCPU's: nothing has to be done when a turn begins
     uint32_t cpu_;
-    ExecutionContext* root_;    // whom it belongs to
-    ExecutionContext* active_;  // the end of the call chain that runs on it
-    ExecutionContext* parked_on_ = nullptr;   // while parked
-    SchedulingContext* next_ = this;          // in its ring
+    ExecutionContext* root_;                 // whom it belongs to
+    ExecutionContext* active_;               // the end of the call chain that runs on it
+    ExecutionContext* parked_on_ = nullptr;  // while parked
+    SchedulingContext* next_ = this;         // in its ring
     SchedulingContext* previous_ = this;
     uint64_t budget_;
     uint64_t period_;
-    uint64_t remaining_;        // of the budget, in ticks
-    uint64_t slice_left_;       // ticks until its equals have their turn
-    uint64_t started_ = 0;      // when it last began to run with a full charge interval
+    uint64_t remaining_;    // of the budget, in ticks
+    uint64_t slice_left_;   // ticks until its equals have their turn
+    uint64_t started_ = 0;  // when it last began to run with a full charge interval
     StaticVector<Replenishment, maximum_replenishments> replenishments_;
     Deadline deadline_;
 };

@@ -50,10 +50,7 @@ void Thread::resume() {
 
 void Thread::finish_call(abi::Status status, const abi::Registers& reply) {
     disarm_deadline();
-    if (in_exception()) {
-        Ipc::finish_exception(*this, status, reply);
-        return;
-    }
+    if (in_exception()) return Ipc::finish_exception(*this, status, reply);
     // The hand-laid path of a call saved nothing but RSP: what else the stub page returns with is made here.
     prepare_return_from_stub(frame());
     registers() = reply;

@@ -80,7 +80,7 @@ class Thread final : public ExecutionContext {
 
     abi::MessageBuffer* message_buffer_ = nullptr;
     Mapping message_buffer_mapping_;
-    const uint64_t stack_;  ///< with which a handler starts each call
+    const uint64_t stack_;                 ///< with which a handler starts each call
     Notification* waiting_for_ = nullptr;  // in state Waiting
     std::atomic<uint64_t> wait_mask_{0};
     Deadline deadline_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Life of a virtual CPU: made, bound, run, parked, woken, destroyed. Exits are in vcpu_exit.cpp, replies in
 // vcpu_reply.cpp.
-#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/arch/x86_64/user_context.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/memory/kernel_space.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/portal.hpp"
@@ -12,17 +12,13 @@
 
 namespace bulkhead::kernel {
 
-using abi::PostKind;
-using abi::Status;
+using abi::PostKind, abi::Status;
 
 constexpr unsigned state_memory_order = 1;
 static_assert(abi::vcpu_state_memory_bytes == page_size_bytes << state_memory_order);
 
 Vcpu::Vcpu(Domain& guest, uint32_t cpu)
-    : ExecutionContext{object_type, guest, cpu, SlowFlag::Vcpu},
-      portal_word_{abi::CapabilityWord::Generation::make(1)},  // entry 0 has generation 0
-      space_{&guest.space()},
-      timer_{timer_expired, this} {
+    : ExecutionContext{object_type, guest, cpu, SlowFlag::Vcpu}, space_{&guest.space()}, timer_{timer_expired, this} {
     exit_[abi::Register::Rsi] = sequence_;
 }
 
@@ -99,8 +95,7 @@ void Vcpu::notify(uint32_t event) {
 }
 
 void Vcpu::woken() {
-    const bool parked = phase_ == Phase::Parked || phase_ == Phase::ParkedUntilRecall;
-    if (parked && state() == State::Waiting && parking_is_over()) make_ready();
+    if (phase_ != Phase::InExit && state() == State::Waiting && parking_is_over()) make_ready();
 }
 
 /// Whether something came that ends the parking. Forgets the note of an interrupt first, then looks for one.

@@ -20,10 +20,6 @@
 
 namespace bulkhead::kernel {
 
-class AddressSpace;
-class Doorbell;
-struct StateEntry;
-
 class Vcpu final : public ExecutionContext {
   public:
     static constexpr abi::ObjectType object_type = abi::ObjectType::Vcpu;
@@ -62,7 +58,7 @@ class Vcpu final : public ExecutionContext {
     /// `key` is what doorbells are compared by (VcpuBackend::port_write_key).
     [[noreturn]] void on_port(uint64_t access, bool in, uint32_t key);
     /// Signals what the doorbell is bound to, and counts. Something more urgent may be ready then.
-    void ring(Doorbell& doorbell);
+    void ring(class Doorbell& doorbell);
     /// On with the guest, or with what is more urgent.
     [[noreturn]] void go_on_if_most_urgent();
     [[noreturn]] void on_hypercall();
@@ -91,11 +87,9 @@ class Vcpu final : public ExecutionContext {
     friend struct AsmOffsets;
     enum class Phase : uint8_t { InExit, Running, Parked, ParkedUntilRecall };
     enum class Activity : uint8_t { InKernel, InGuest, Parked };
+    /// Levels: a vector became level-triggered, or edge-triggered again.
     struct Event {
-        static constexpr uint32_t Interrupt = 1 << 0;
-        static constexpr uint32_t Nmi = 1 << 1;
-        static constexpr uint32_t Recall = 1 << 2;
-        static constexpr uint32_t Levels = 1 << 3;  ///< a vector became level-triggered, or edge-triggered again
+        static constexpr uint32_t Interrupt = 1 << 0, Nmi = 1 << 1, Recall = 1 << 2, Levels = 1 << 3;
     };
 
     abi::VcpuStatePage& page() const { return *static_cast<abi::VcpuStatePage*>(state_memory_); }
@@ -114,10 +108,10 @@ class Vcpu final : public ExecutionContext {
     void set_results(const abi::Registers& reply);
     void save_groups(uint32_t groups);
     [[nodiscard]] bool load_groups(uint32_t groups);
-    bool write_entry(const StateEntry& entry);
+    bool write_entry(const struct StateEntry& entry);
     void set_timer(uint64_t deadline, uint64_t vector);
     static void timer_expired(Deadline& deadline);
-    void refuse_state(uint64_t raw_reason, uint64_t detail);
+    void refuse_state(uint64_t detail);
 
     VcpuHardware hardware_;
     Phase phase_ = Phase::InExit;
@@ -129,17 +123,17 @@ class Vcpu final : public ExecutionContext {
     std::atomic<uint32_t> events_{0};
     std::atomic<Activity> activity_{Activity::InKernel};
     uint32_t valid_groups_ = 0;
-    uint64_t sequence_ = 1;  // Startup
-    uint64_t portal_word_;           // stale until a portal is bound; then one that may be called
-    const AddressSpace* space_;      // of the guest
-    uint64_t flush_generation_ = 0;  // of that space, as of the last flush here
-    abi::Registers exit_{};          // the words of the exit at hand
+    uint64_t sequence_ = 1;            // Startup
+    uint64_t portal_word_ = 0;         // names nothing until a portal is bound; then one that may be called
+    const class AddressSpace* space_;  // of the guest
+    uint64_t flush_generation_ = 0;    // of that space, as of the last flush here
+    abi::Registers exit_{};            // the words of the exit at hand
     uint32_t groups_[static_cast<size_t>(abi::ExitReason::Count)] = {};
     void* state_memory_ = nullptr;
     FpuState* fpu_ = nullptr;
     Deadline timer_;
-    uint64_t guest_deadline_ = 0;    // as the guest wrote it, while armed
-    uint64_t waits_since_ = 0;       // ticks; 0: it runs, or has nothing to do
+    uint64_t guest_deadline_ = 0;  // as the guest wrote it, while armed
+    uint64_t waits_since_ = 0;     // ticks; 0: it runs, or has nothing to do
     uint64_t stolen_ticks_ = 0;
     IntrusiveList<VirtualInterrupt, &VirtualInterrupt::target_hook_> virtual_interrupts_;  // configuration lock
 };

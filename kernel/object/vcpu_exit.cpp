@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exits of a virtual CPU, as the back-ends report them: absorbed here, or made a call of the monitor's portal.
 #include "abi/message.hpp"
+#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/doorbell.hpp"
-#include "kernel/arch/x86_64/vcpu_backend.hpp"
 #include "kernel/schedule/scheduler.hpp"
 #include "kernel/syscall/ipc.hpp"
 
 namespace bulkhead::kernel {
 
-using abi::ExitReason;
-using abi::Register;
+using abi::ExitReason, abi::Register;
 
 // The hand-laid paths (arch/x86_64/hot_paths.h); they come back to `send_exit_slowly` if anything is unusual.
 extern "C" [[noreturn]] void send_exit_by_sysexit(Vcpu& vcpu);
@@ -18,11 +17,8 @@ extern "C" [[noreturn]] void send_exit_by_sysret(Vcpu& vcpu);
 
 /// The registers of the local APIC that are the kernel's, as x2APIC MSR numbers (SDM vol. 3A, table 11-6).
 struct X2Apic {
-    static constexpr uint32_t first = 0x800;
-    static constexpr uint32_t count = 0x40;
-    static constexpr uint32_t task_priority = 0x808;
-    static constexpr uint32_t end_of_interrupt = 0x80b;
-    static constexpr uint32_t self_interrupt = 0x83f;
+    static constexpr uint32_t first = 0x800, count = 0x40;
+    static constexpr uint32_t task_priority = 0x808, end_of_interrupt = 0x80b, self_interrupt = 0x83f;
 };
 constexpr uint32_t tsc_deadline = static_cast<uint32_t>(x86::Msr::TscDeadline);
 
@@ -85,7 +81,8 @@ void Vcpu::on_cpuid() {
 
 void Vcpu::ring(Doorbell& doorbell) {
     count_absorbed(ExitReason::PortWrite);
-    if (!doorbell.ring()) [[unlikely]] ++page().missed_doorbells;
+    if (!doorbell.ring()) [[unlikely]]
+        ++page().missed_doorbells;
 }
 
 extern "C" void ring_doorbell(Vcpu& vcpu, Doorbell& doorbell) { vcpu.ring(doorbell); }

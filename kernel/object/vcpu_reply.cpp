@@ -6,25 +6,23 @@
 
 namespace bulkhead::kernel {
 
-using abi::ExitReason;
-using abi::Register;
-using abi::ReplyFlag;
-using abi::VcpuStateGroup;
+using abi::ExitReason, abi::Register, abi::ReplyFlag, abi::VcpuStateGroup;
 
 static constexpr uint32_t word(VcpuStateGroup group) { return static_cast<uint32_t>(group); }
 
 /// "VM-entry failure due to invalid guest state" of VT-x stands for every refused state (include/abi/vcpu.hpp).
-constexpr uint64_t invalid_guest_state = x86::VmxExitReason::EntryFailure::mask |
-                                         x86::VmxExitReason::Basic::make(x86::VmxExit::InvalidGuestState);
+constexpr uint64_t invalid_guest_state =
+    x86::VmxExitReason::EntryFailure::mask | x86::VmxExitReason::Basic::make(x86::VmxExit::InvalidGuestState);
 
 /// An exception as the monitor describes it, for the entry field.
 static uint64_t exception_event(uint64_t description) {
     using x86::EventInformation;
     using Injected = abi::InjectedEvent;
-    uint64_t event = EventInformation::make(Injected::Vector::read(description), EventInformation::Kind::HardwareException);
-    if (Injected::HasErrorCode::read(description))
-        event |= EventInformation::HasErrorCode::mask | EventInformation::ErrorCode::make(Injected::ErrorCode::read(description));
-    return event;
+    const auto kind = EventInformation::Kind::HardwareException;
+    const uint64_t event = EventInformation::make(Injected::Vector::read(description), kind);
+    if (!Injected::HasErrorCode::read(description)) return event;
+    const auto error = EventInformation::ErrorCode::make(Injected::ErrorCode::read(description));
+    return event | EventInformation::HasErrorCode::mask | error;
 }
 
 void Vcpu::finish_call(abi::Status status, const abi::Registers& reply) {
@@ -49,10 +47,11 @@ void Vcpu::apply(const abi::Registers& reply) {
         set_results(reply);
         backend.skip_instruction(*this);
     }
-    if ((flags.word() & ~static_cast<uint32_t>(ReplyFlag::SkipInstruction)) == 0) [[likely]] return;
+    if ((flags.word() & ~static_cast<uint32_t>(ReplyFlag::SkipInstruction)) == 0) [[likely]]
+        return;
     if (flags.has(ReplyFlag::Inject)) {
         constexpr uint8_t nmi = 2;  // is posted, never injected
-        if (abi::InjectedEvent::Vector::read(reply[Register::R13]) == nmi) return refuse_state(invalid_guest_state, 0);
+        if (abi::InjectedEvent::Vector::read(reply[Register::R13]) == nmi) return refuse_state(0);
         backend.inject(*this, exception_event(reply[Register::R13]));
     }
     if (flags.has(ReplyFlag::SetTimer)) set_timer(reply[Register::R14], reply[Register::R15]);
@@ -72,32 +71,22 @@ void Vcpu::apply(const abi::Registers& reply) {
 void Vcpu::set_results(const abi::Registers& reply) {
     GuestFrame& frame = hardware_.frame;
     const uint64_t first = reply[Register::R8];
-    switch (reason_) {
-        case ExitReason::Cpuid:
-            frame[GeneralRegister::Rax] = first & UINT32_MAX;
-            frame[GeneralRegister::Rbx] = reply[Register::R9] & UINT32_MAX;
-            frame[GeneralRegister::Rcx] = reply[Register::R10] & UINT32_MAX;
-            frame[GeneralRegister::Rdx] = reply[Register::Rbx] & UINT32_MAX;
-            break;
-        case ExitReason::MsrRead:
-            frame[GeneralRegister::Rax] = first & UINT32_MAX;
-            frame[GeneralRegister::Rdx] = first >> 32;
-            break;
-        case ExitReason::PortRead: {
-            const uint64_t access = exit_[Register::R8];
-            if (abi::PortAccess::String::read(access)) break;
-            const unsigned size = abi::PortAccess::SizeBytes::read(access);
-            const uint64_t mask = (uint64_t{1} << 8 * size) - 1;
-            // A 32-bit result clears the upper half, smaller ones leave it.
-            const uint64_t kept = size == 4 ? 0 : frame[GeneralRegister::Rax] & ~mask;
-            frame[GeneralRegister::Rax] = kept | (first & mask);
-            break;
-        }
-        case ExitReason::Hypercall:
-            frame[GeneralRegister::Rax] = first;
-            break;
-        default:
-            break;
+    if (reason_ == ExitReason::Cpuid) {
+        frame[GeneralRegister::Rax] = first & UINT32_MAX;
+        frame[GeneralRegister::Rbx] = reply[Register::R9] & UINT32_MAX;
+        frame[GeneralRegister::Rcx] = reply[Register::R10] & UINT32_MAX;
+        frame[GeneralRegister::Rdx] = reply[Register::Rbx] & UINT32_MAX;
+    } else if (reason_ == ExitReason::MsrRead) {
+        frame[GeneralRegister::Rax] = first & UINT32_MAX;
+        frame[GeneralRegister::Rdx] = first >> 32;
+    } else if (reason_ == ExitReason::PortRead && !abi::PortAccess::String::read(exit_[Register::R8])) {
+        const unsigned size = abi::PortAccess::SizeBytes::read(exit_[Register::R8]);
+        const uint64_t mask = (uint64_t{1} << 8 * size) - 1;
+        // A 32-bit result clears the upper half, smaller ones leave it.
+        const uint64_t kept = size == 4 ? 0 : frame[GeneralRegister::Rax] & ~mask;
+        frame[GeneralRegister::Rax] = kept | (first & mask);
+    } else if (reason_ == ExitReason::Hypercall) {
+        frame[GeneralRegister::Rax] = first;
     }
 }
 
@@ -132,18 +121,18 @@ bool Vcpu::load_groups(uint32_t groups) {
     for (const StateEntry& entry : state_table::entries) {
         if ((word(entry.group) & groups) == 0 || entry.rule == StateRule::ReadOnly) continue;
         if (write_entry(entry)) continue;
-        refuse_state(invalid_guest_state, entry.offset);
+        refuse_state(entry.offset);
         return false;
     }
     if (backend.end_state_write(*this)) return true;
-    refuse_state(invalid_guest_state, 0);
+    refuse_state(0);
     return false;
 }
 
 /// Makes InvalidState the exit at hand, in place of running the guest.
-void Vcpu::refuse_state(uint64_t raw_reason, uint64_t detail) {
+void Vcpu::refuse_state(uint64_t detail) {
     hardware_.instruction_length = 0;
-    prepare_exit(ExitReason::InvalidState, raw_reason, detail);
+    prepare_exit(ExitReason::InvalidState, invalid_guest_state, detail);
 }
 
 }  // namespace bulkhead::kernel

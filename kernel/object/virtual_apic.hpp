@@ -101,11 +101,14 @@ class VirtualApic {
     static uint32_t bit(uint8_t vector) { return 1u << vector % 32; }
     /// The word of a register, or of a bank the one with the bit of `vector`.
     volatile uint32_t& word(Register bank, unsigned vector = 0) const {
-        return *reinterpret_cast<volatile uint32_t*>(page_ + static_cast<unsigned>(bank) + vector / 32 * register_bytes);
+        const unsigned offset = static_cast<unsigned>(bank) + vector / 32 * register_bytes;
+        return *reinterpret_cast<volatile uint32_t*>(page_ + offset);
     }
     bool is_set(Register bank, uint8_t vector) const { return (word(bank, vector) & bit(vector)) != 0; }
     void set(Register bank, uint8_t vector) { __atomic_fetch_or(&word(bank, vector), bit(vector), __ATOMIC_RELEASE); }
-    void clear(Register bank, uint8_t vector) { __atomic_fetch_and(&word(bank, vector), ~bit(vector), __ATOMIC_RELEASE); }
+    void clear(Register bank, uint8_t vector) {
+        __atomic_fetch_and(&word(bank, vector), ~bit(vector), __ATOMIC_RELEASE);
+    }
 
     uint8_t* page_;
 };

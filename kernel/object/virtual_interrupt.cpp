@@ -5,8 +5,7 @@
 
 namespace bulkhead::kernel {
 
-VirtualInterrupt::VirtualInterrupt(Domain& owner, Vcpu& target, uint8_t vector)
-    : Object{object_type, &owner, &target} {
+VirtualInterrupt::VirtualInterrupt(Domain& owner, Vcpu& target, uint8_t vector) : Object{object_type, &owner, &target} {
     set(target, vector, false);
 }
 
@@ -25,7 +24,8 @@ void VirtualInterrupt::set(Vcpu& target, uint8_t vector, bool masked) {
     uint32_t state = state_.load();
     uint32_t wanted;
     do {
-        wanted = static_cast<uint32_t>(Vector::make(vector) | Masked::make(masked) | (masked ? state & Pending::mask : 0));
+        wanted =
+            static_cast<uint32_t>(Vector::make(vector) | Masked::make(masked) | (masked ? state & Pending::mask : 0));
     } while (!state_.compare_exchange_weak(state, wanted));
     if (!masked && Pending::read(state)) post();
 }

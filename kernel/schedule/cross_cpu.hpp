@@ -10,17 +10,20 @@
 
 namespace bulkhead::kernel::cross_cpu {
 
-/// Runs `function(argument)` on those of `cpus`, as bits, that there are, and waits for it. Under the configuration lock.
+/// Runs `function(argument)` on those of `cpus`, as bits, that there are, and waits for it. Under the configuration
+/// lock.
 void run(uint64_t cpus, void (*function)(void*), void* argument);
 /// Runs a function object without arguments on one CPU, which may be this one.
 template <typename Work>
 void run_on(uint32_t cpu, Work work) {
-    run(uint64_t{1} << cpu, [](void* argument) { (*static_cast<Work*>(argument))(); }, &work);
+    const auto call = [](void* argument) { (*static_cast<Work*>(argument))(); };
+    run(uint64_t{1} << cpu, call, &work);
 }
 /// The same on all CPUs, this one included.
 template <typename Work>
 void run_everywhere(Work work) {
-    run(~uint64_t{0}, [](void* argument) { (*static_cast<Work*>(argument))(); }, &work);
+    const auto call = [](void* argument) { (*static_cast<Work*>(argument))(); };
+    run(~uint64_t{0}, call, &work);
 }
 /// Makes a CPU look for wake-ups and pending work: a guest on it exits.
 void kick(uint32_t cpu);

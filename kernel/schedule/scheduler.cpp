@@ -39,7 +39,8 @@ void Scheduler::enqueue(SchedulingContext& context) {
 void Scheduler::leave_kernel() {
     if (ExecutionContext* running = cpu_.running; !preempt_ && running != nullptr) {
         const bool is_plain_thread = running->state_ == ExecutionContext::State::Ready && !running->is_vcpu();
-        if (is_plain_thread) [[likely]] return_to_thread(cpu_, static_cast<Thread&>(*running));
+        if (is_plain_thread) [[likely]]
+            return_to_thread(cpu_, static_cast<Thread&>(*running));
         if (running->can_run()) running->resume();
     }
     const uint64_t now = read_tsc();
@@ -52,7 +53,7 @@ void Scheduler::switch_to(ExecutionContext& next) {
     leave_kernel();
 }
 
-/// Stores what runs, so that something else can be chosen: its scheduling context is charged, and queued unless it waits.
+/// Stores what runs, so that something else can be chosen. Its time is charged, and queued unless it waits.
 void Scheduler::settle(uint64_t now) {
     ExecutionContext* running = cpu_.running;
     if (running != nullptr && running->donated_ != nullptr) running->donated_->active_ = running;
@@ -91,7 +92,7 @@ void Scheduler::choose_slowly(uint64_t now) {
     for (;;) {
         SchedulingContext* first;
         while ((first = ready_.next()) == nullptr) {
-            // An interrupt between the last look and HLT is held off by the instruction behind STI (SDM volume 2B, STI).
+            // An interrupt between the last look and HLT is held off by the instruction behind STI (SDM vol. 2B, STI).
             asm volatile("sti; hlt; cli" : : : "memory");
             now = read_tsc();
         }
@@ -160,7 +161,7 @@ void Scheduler::wake_from_anywhere(ExecutionContext& context) {
     ExecutionContext* first = there.woken_.load(std::memory_order_relaxed);
     do {
         context.next_woken_ = first;
-    } while (!there.woken_.compare_exchange_weak(first, &context, std::memory_order_release, std::memory_order_relaxed));
+    } while (!there.woken_.compare_exchange_weak(first, &context, std::memory_order_release));
     cross_cpu::kick(context.cpu_);
 }
 

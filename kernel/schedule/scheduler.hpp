@@ -38,7 +38,8 @@ class ReadyQueue {
         const uint8_t priority = context.priority_;
         rings_[priority].push(context, front);
         uint64_t& word = words_[priority / 64];
-        if ((word >> priority % 64 & 1) != 0) [[likely]] return;
+        if ((word >> priority % 64 & 1) != 0) [[likely]]
+            return;
         word |= uint64_t{1} << priority % 64;
         words_in_use_ |= 1u << priority / 64;
     }
