@@ -106,15 +106,16 @@ static void start_scheduling(Cpu& cpu) {
         system_halt(1);
     }
     (void)map_root_pages(root, stack_range, {.write = true, .user = true}).unwrap(why_boot);
-    Thread* thread = Thread::create(root, {.cpu = 0,
-                                           .entry = entry.value(),
-                                           .stack = abi::root_stack_top,
-                                           .message_buffer = abi::root_message_buffer_address,
-                                           .argument = abi::root_information_address,
-                                           .exception_portal = 0,
-                                           .handler = false,
-                                           .uses_fpu = false})
-                         .unwrap(why_boot);
+    const abi::CreateThread wanted{.owner = abi::null_selector,
+                                   .slot = abi::null_selector,
+                                   .cpu = 0,
+                                   .entry = entry.value(),
+                                   .stack = abi::root_stack_top,
+                                   .message_buffer = abi::root_message_buffer_address,
+                                   .argument = abi::root_information_address,
+                                   .exception_portal = abi::null_selector,
+                                   .flags = 0};
+    Thread* thread = Thread::create(root, wanted, 0).unwrap(why_boot);
     const SchedulingContext::Parameters parameters{.priority = abi::priorities / 2, .budget = 0, .period = 0};
     SchedulingContext* context = root.make<SchedulingContext>(*thread, parameters).unwrap(why_boot);
     information->quota_pages = root.heap().free_pages();

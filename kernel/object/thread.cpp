@@ -18,36 +18,40 @@
 
 namespace bulkhead::kernel {
 
-Thread::Thread(Domain& owner, const Parameters& parameters, abi::MessageBuffer* buffer, FpuState* fpu)
-    : ExecutionContext{object_type, owner, parameters.cpu,
-                       (parameters.uses_fpu ? SlowFlag::Fpu : 0) | (owner.io_permissions() != nullptr ? SlowFlag::Ports : 0)},
+Thread::Thread(Domain& owner, const abi::CreateThread& wanted, uint64_t exception_portal, abi::MessageBuffer* buffer,
+               FpuState* fpu)
+    : ExecutionContext{object_type, owner, wanted.cpu,
+                       (fpu != nullptr ? SlowFlag::Fpu : 0) |
+                           (owner.io_permissions() != nullptr ? SlowFlag::Ports : 0)},
       message_buffer_{buffer},
-      message_buffer_mapping_{*Range::create(parameters.message_buffer, page_size_bytes)},
-      stack_{parameters.stack},
+      message_buffer_mapping_{*Range::create(wanted.message_buffer, page_size_bytes)},
+      stack_{wanted.stack},
       deadline_{deadline_passed, this},
-      exception_portal_{parameters.exception_portal},
+      exception_portal_{exception_portal},
       fpu_{fpu},
-      handler_{parameters.handler} {
-    initialise_user_frame(frame_, parameters.entry, parameters.stack, Cpu::at(parameters.cpu).kernel_stack_top);
-    frame().rdi = parameters.argument;
+      handler_{Flags<abi::ThreadFlag>::from_word(wanted.flags).has(abi::ThreadFlag::Handler)} {
+    initialise_user_frame(frame_, wanted.entry, wanted.stack, Cpu::at(wanted.cpu).kernel_stack_top);
+    frame().rdi = wanted.argument;
     if (handler_) set_state(State::Idle);
 }
 
-abi::Result<Thread*> Thread::create(Domain& owner, const Parameters& parameters) {
-    const bool addresses_ok = parameters.entry < abi::user_address_limit && parameters.stack <= abi::user_address_limit &&
-                              parameters.message_buffer < abi::user_address_limit;
-    if (owner.is_guest() || parameters.cpu >= cpu_count() || !addresses_ok) return abi::Status::BadArgument;
+abi::Result<Thread*> Thread::create(Domain& owner, const abi::CreateThread& wanted, uint64_t exception_portal) {
+    const auto flags = Flags<abi::ThreadFlag>::from_word(wanted.flags);
+    const bool flags_ok = Flags{abi::ThreadFlag::Handler, abi::ThreadFlag::UsesFpu}.contains(flags);
+    const bool addresses_ok = wanted.entry < abi::user_address_limit && wanted.stack <= abi::user_address_limit &&
+                              wanted.message_buffer < abi::user_address_limit;
+    if (owner.is_guest() || wanted.cpu >= cpu_count() || !addresses_ok || !flags_ok) return abi::Status::BadArgument;
     void* buffer = TRY(owner.heap().allocate_pages(0));
     ScopeGuard free_buffer{[&] { owner.heap().free_pages(buffer, 0); }};
     FpuState* fpu = nullptr;
-    if (parameters.uses_fpu) fpu = TRY(FpuState::create(owner));
+    if (flags.has(abi::ThreadFlag::UsesFpu)) fpu = TRY(FpuState::create(owner));
     ScopeGuard free_fpu{[&] {
         if (fpu != nullptr) fpu->destroy(owner);
     }};
     void* memory = TRY(owner.heap().allocate(sizeof(Thread)));
     free_buffer.dismiss();
     free_fpu.dismiss();
-    auto* thread = new (memory) Thread{owner, parameters, static_cast<abi::MessageBuffer*>(buffer), fpu};
+    auto* thread = new (memory) Thread{owner, wanted, exception_portal, static_cast<abi::MessageBuffer*>(buffer), fpu};
     auto mapped = owner.space().map_kernel_page(thread->message_buffer_mapping_, physical_of(buffer),
                                                 {.write = true, .execute = false, .user = true});
     if (!mapped.ok()) {
@@ -60,7 +64,8 @@ abi::Result<Thread*> Thread::create(Domain& owner, const Parameters& parameters)
 void Thread::resume() {
     if (state() == State::Helping) {
         set_state(State::Ready);
-        Ipc::retry(*this);
+        if (in_exception()) Ipc::exception(*this, static_cast<uint32_t>(frame().vector));
+        Ipc::call(*this);
     }
     return_to_thread(Cpu::current(), *this);
 }

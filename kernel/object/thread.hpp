@@ -23,18 +23,8 @@ class Thread final : public ExecutionContext {
   public:
     static constexpr abi::ObjectType object_type = abi::ObjectType::Thread;
 
-    struct Parameters {
-        uint32_t cpu;
-        uint64_t entry;
-        uint64_t stack;
-        uint64_t message_buffer;
-        uint64_t argument;
-        uint64_t exception_portal;  ///< capability word, 0: none
-        bool handler;
-        bool uses_fpu;
-    };
-    /// Makes a thread of `owner` with its message buffer mapped.
-    static abi::Result<Thread*> create(Domain& owner, const Parameters& parameters);
+    /// Makes a thread of `owner` with its message buffer mapped. `exception_portal`: a capability word, 0: none.
+    static abi::Result<Thread*> create(Domain& owner, const abi::CreateThread& wanted, uint64_t exception_portal);
 
     [[noreturn]] void resume() override;
     void finish_call(abi::Status status, const abi::Registers& reply) override;
@@ -88,7 +78,8 @@ class Thread final : public ExecutionContext {
     friend struct Ipc;
     friend struct AsmOffsets;
 
-    Thread(Domain& owner, const Parameters& parameters, abi::MessageBuffer* buffer, FpuState* fpu);
+    Thread(Domain& owner, const abi::CreateThread& wanted, uint64_t exception_portal, abi::MessageBuffer* buffer,
+           FpuState* fpu);
     static void deadline_passed(Deadline& deadline);
 
     abi::MessageBuffer* message_buffer_;

@@ -67,7 +67,7 @@ void Vcpu::send_exit() {
 }
 
 extern "C" [[noreturn]] void send_exit_slowly(Vcpu& vcpu) { vcpu.send_exit_slowly(); }
-void Vcpu::send_exit_slowly() { Ipc::call_from_vcpu(*this, portal_word_, exit_); }
+void Vcpu::send_exit_slowly() { Ipc::call_from_vcpu(*this, exit_); }
 
 void Vcpu::count(ExitReason reason) { ++page().exits[static_cast<size_t>(reason)]; }
 
