@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every system call but the two of message passing (see message.hpp), each as one struct: its members are the
-// arguments, those of `Output` the results, and the types of both say which bits of which register they travel in.
-// All calls return a Status in RAX bits 0..7 and keep the registers that are not results.
+// Every system call but Call and Reply (message.hpp), each as one struct: its members are the arguments, those of
+// `Output` the results. Their types say which bits of which register they travel in and, of selectors, what the object
+// and the rights must be: the kernel checks that. All return a Status in RAX 0..7 and keep registers without results.
 #pragma once
 
 #include "abi/capability.hpp"
@@ -16,11 +16,6 @@ enum class ThreadFlag : uint8_t {
     UsesFpu = 1 << 1,  ///< may use FPU and vector registers, which are switched for it
 };
 using ThreadFlags = uint8_t;
-
-enum class DeriveFlag : uint8_t {
-    Share = 1 << 0,  ///< a window on memory in use: may overlap other windows, content stays
-};
-using DeriveFlags = uint8_t;
 
 enum class MemoryType : uint8_t { WriteBack = 0, Uncached = 1, WriteCombining = 2 };
 
@@ -39,22 +34,30 @@ enum class PostKind : uint8_t {
     Nmi = 2,
 };
 
+using ObjectType::Domain, ObjectType::Thread, ObjectType::Vcpu, ObjectType::SchedulingContext, ObjectType::Portal;
+using ObjectType::Interrupt, ObjectType::PortRange, ObjectType::Machine;
+using ObjectType::Notification, ObjectType::MemoryObject, ObjectType::VirtualInterrupt, ObjectType::Doorbell;
 using Register::Rdi, Register::Rsi, Register::R8, Register::R9, Register::R10, Register::Rbx, Register::R12;
 
 /// What a call does with a selector: it needs the object, it can do without it (null_selector), or it names a slot.
 enum class SelectorUse : uint8_t { Object, OptionalObject, Slot };
 
-template <SelectorUse Use, Register Where, unsigned Shift>
+template <SelectorUse Use, ObjectType Type, Rights Needed, Register Where, unsigned Shift>
 struct SelectorArgument : Argument<Selector, Where, Shift> {
     using Argument<Selector, Where, Shift>::Argument;
     static constexpr SelectorUse use = Use;
+    static constexpr ObjectType type = Type;  ///< None: any
+    static constexpr Rights rights = Needed;  ///< what the caller's capability must carry
 };
+template <ObjectType Type, Rights Needed, Register Where, unsigned Shift = 0>
+using Object = SelectorArgument<SelectorUse::Object, Type, Needed, Where, Shift>;
+template <ObjectType Type, Rights Needed, Register Where, unsigned Shift = 0>
+using OptionalObject = SelectorArgument<SelectorUse::OptionalObject, Type, Needed, Where, Shift>;
 template <Register Where, unsigned Shift = 0>
-using Object = SelectorArgument<SelectorUse::Object, Where, Shift>;
+using Slot = SelectorArgument<SelectorUse::Slot, ObjectType::None, 0, Where, Shift>;
+/// The domain that pays for what a call makes. The capability goes into `slot` of the caller's, which must be empty.
 template <Register Where, unsigned Shift = 0>
-using OptionalObject = SelectorArgument<SelectorUse::OptionalObject, Where, Shift>;
-template <Register Where, unsigned Shift = 0>
-using Slot = SelectorArgument<SelectorUse::Slot, Where, Shift>;
+using Owner = Object<Domain, DomainRight::Create, Where, Shift>;
 
 /// Does nothing: the cost of entering and leaving the kernel.
 struct Null {};
@@ -65,7 +68,7 @@ struct Yield {};
 /// Destroys an object and all that was derived from it; for a domain, all it owns and its child domains. When it
 /// returns, nothing can reach what was destroyed. Needs Destroy. Long; preemptible.
 struct Destroy {
-    Object<Rdi> object;  ///< what to destroy
+    Object<ObjectType::None, Right::Destroy, Rdi> object;  ///< what to destroy
 };
 
 /// How long calls (Destroy, DeriveMemory, MapMemory, UnmapMemory) go on behind a preemption: returns when no such call
@@ -76,16 +79,16 @@ struct FinishCall {};
 /// Copies a capability of the caller into a domain's space. Needs Grant on the domain. Rights not held are not
 /// passed on. SlotOccupied if the slot is not empty.
 struct CopyCapability {
-    Object<Rdi> source;                            ///< capability to copy
-    Object<Rsi> domain;                            ///< whose space
-    Slot<Rsi, 32> slot;                            ///< where to
-    Argument<Rights, R8, 0, rights_width> rights;  ///< rights to keep
+    Object<ObjectType::None, 0, Rdi> source;         ///< capability to copy
+    Object<Domain, DomainRight::Grant, Rsi> domain;  ///< whose space
+    Slot<Rsi, 32> slot;                              ///< where to
+    Argument<Rights, R8, 0, rights_width> rights;    ///< rights to keep
 };
 
 /// Empties a slot. Needs Grant on the domain.
 struct RemoveCapability {
-    Object<Rdi> domain;  ///< whose space
-    Slot<Rsi> slot;      ///< which slot
+    Object<Domain, DomainRight::Grant, Rdi> domain;  ///< whose space
+    Slot<Rsi> slot;                                  ///< which slot
 };
 
 /// Tells type and rights of a capability and, by type, two more words: MemoryObject: size in bytes, physical
@@ -97,96 +100,95 @@ struct Inspect {
         Argument<uint64_t, R8> first;                    ///< by type
         Argument<uint64_t, R9> second;                   ///< by type
     };
-    Object<Rdi> object;  ///< what to inspect
+    Object<ObjectType::None, 0, Rdi> object;  ///< what to inspect
 };
 
 /// Makes a domain. Needs Create on the owner, whose quota is split.
 struct CreateDomain {
-    Object<Rdi> owner;                          ///< parent domain
-    Slot<Rsi> slot;                             ///< where the new capability goes, in the caller's space
-    Argument<DomainKind, R8> kind;              ///< native or guest
-    Argument<uint8_t, R8, 8> maximum_priority;  ///< bound of its scheduling contexts, at most the parent's
+    Owner<Rdi> owner;                             ///< parent domain
+    Slot<Rsi> slot;                               ///< where the new capability goes, in the caller's space
+    Argument<DomainKind, R8> kind;                ///< native or guest
+    Argument<uint8_t, R8, 8> maximum_priority;    ///< bound of its scheduling contexts, at most the parent's
     Argument<uint32_t, R8, 32> capability_slots;  ///< 64..65536, rounded up to a power of two; 0 for a guest
-    Argument<uint64_t, R9> quota_pages;  ///< kernel memory it may use, taken from the owner
+    Argument<uint64_t, R9> quota_pages;           ///< kernel memory it may use, taken from the owner
 };
 
 /// Makes a thread in the domain that owns it. It runs when a scheduling context is bound to it or, as a handler,
 /// when one of its portals is called. Maps its message buffer. Needs Create and Map on the owner.
 struct CreateThread {
-    Object<Rdi> owner;                       ///< domain it lives in and that pays
-    Slot<Rsi> slot;                          ///< where the new capability goes
-    Argument<uint32_t, Rsi, 32> cpu;         ///< CPU it is bound to
-    Argument<uint64_t, R8> entry;            ///< first instruction; unused for a handler
-    Argument<uint64_t, R9> stack;            ///< initial RSP
+    Object<Domain, DomainRight::Create | DomainRight::Map, Rdi> owner;  ///< domain it lives in and that pays
+    Slot<Rsi> slot;                                                     ///< where the new capability goes
+    Argument<uint32_t, Rsi, 32> cpu;                                    ///< CPU it is bound to
+    Argument<uint64_t, R8> entry;                                       ///< first instruction; unused for a handler
+    Argument<uint64_t, R9> stack;                                       ///< initial RSP
     Argument<uint64_t, R10> message_buffer;  ///< page-aligned user address for its message buffer
     Argument<uint64_t, Rbx> argument;        ///< RDI at its start
-    OptionalObject<R12> exception_portal;    ///< portal of the caller's that gets its exceptions; 0: they destroy
-                                             ///< nothing, the thread stops
-    Argument<ThreadFlags, R12, 32> flags;    ///< what it is
+    OptionalObject<Portal, PortalRight::Call, R12> exception_portal;  ///< gets its exceptions; 0: one stops it
+    Argument<ThreadFlags, R12, 32> flags;                             ///< what it is
 };
 
 /// Sets the FS and GS base of a thread that is not running. Needs Control.
 struct SetThreadBases {
-    Object<Rdi> thread;               ///< which
-    Argument<uint64_t, Rsi> fs_base;  ///< canonical user address
-    Argument<uint64_t, R8> gs_base;   ///< canonical user address
+    Object<Thread, ThreadRight::Control, Rdi> thread;  ///< which
+    Argument<uint64_t, Rsi> fs_base;                   ///< canonical user address
+    Argument<uint64_t, R8> gs_base;                    ///< canonical user address
 };
 
 /// Makes a scheduling context and binds it to a thread or vCPU that has none, which becomes ready. A handler's is its
 /// fallback: it runs on it when its caller has left it (deadline, death), until it replies, which nobody hears. Needs
 /// Create on the owner and Control on the target. BadArgument if the priority is above the owner's maximum.
 struct CreateSchedulingContext {
-    Object<Rdi> owner;               ///< domain that pays
-    Slot<Rsi> slot;                  ///< where the new capability goes
-    Object<Rsi, 32> target;          ///< thread or vCPU
-    Argument<uint8_t, R8> priority;  ///< 0..255, larger is more urgent
-    Argument<uint64_t, R9> budget;   ///< TSC ticks per period; 0: unlimited
-    Argument<uint64_t, R10> period;  ///< TSC ticks, at least the budget
+    Owner<Rdi> owner;                                                ///< domain that pays
+    Slot<Rsi> slot;                                                  ///< where the new capability goes
+    Object<ObjectType::None, ThreadRight::Control, Rsi, 32> target;  ///< thread or vCPU
+    Argument<uint8_t, R8> priority;                                  ///< 0..255, larger is more urgent
+    Argument<uint64_t, R9> budget;                                   ///< TSC ticks per period; 0: unlimited
+    Argument<uint64_t, R10> period;                                  ///< TSC ticks, at least the budget
 };
 
 /// Changes priority and budget. Needs Control.
 struct SetSchedulingContext {
-    Object<Rdi> scheduling_context;  ///< which
-    Argument<uint8_t, R8> priority;  ///< 0..255
+    Object<SchedulingContext, SchedulingContextRight::Control, Rdi> scheduling_context;  ///< which
+    Argument<uint8_t, R8> priority;                                                      ///< 0..255
     Argument<uint64_t, R9> budget;   ///< TSC ticks per period; 0: unlimited
     Argument<uint64_t, R10> period;  ///< TSC ticks
 };
 
 /// Makes a portal to a handler thread. Needs Create on the owner and Control on the handler.
 struct CreatePortal {
-    Object<Rdi> owner;             ///< domain that pays
-    Slot<Rsi> slot;                ///< where the new capability goes
-    Object<Rsi, 32> handler;       ///< thread made as a handler
-    Argument<uint64_t, R8> entry;  ///< first instruction of a call
-    Argument<uint64_t, R9> badge;  ///< RDI of a call
+    Owner<Rdi> owner;                                       ///< domain that pays
+    Slot<Rsi> slot;                                         ///< where the new capability goes
+    Object<Thread, ThreadRight::Control, Rsi, 32> handler;  ///< thread made as a handler
+    Argument<uint64_t, R8> entry;                           ///< first instruction of a call
+    Argument<uint64_t, R9> badge;                           ///< RDI of a call
 };
 
 /// Makes a portal with another badge to the same handler and entry. Needs Create on the owner, Derive on the source.
 struct DerivePortal {
-    Object<Rdi> source;            ///< portal
-    Object<Rdi, 32> owner;         ///< domain that pays
-    Slot<Rsi> slot;                ///< where the new capability goes
-    Argument<uint64_t, R9> badge;  ///< RDI of a call
+    Object<Portal, Right::Derive, Rdi> source;  ///< portal
+    Owner<Rdi, 32> owner;                       ///< domain that pays
+    Slot<Rsi> slot;                             ///< where the new capability goes
+    Argument<uint64_t, R9> badge;               ///< RDI of a call
 };
 
 /// Makes a notification: 64 flags, one waiter. Needs Create on the owner.
 struct CreateNotification {
-    Object<Rdi> owner;  ///< domain that pays
-    Slot<Rsi> slot;     ///< where the new capability goes
+    Owner<Rdi> owner;  ///< domain that pays
+    Slot<Rsi> slot;    ///< where the new capability goes
 };
 
 /// Makes a notification that can signal only some bits of another. Needs Create on the owner, Derive on the source.
 struct DeriveNotification {
-    Object<Rdi> source;           ///< notification
-    Object<Rdi, 32> owner;        ///< domain that pays
-    Slot<Rsi> slot;               ///< where the new capability goes
-    Argument<uint64_t, R8> mask;  ///< bits it may signal
+    Object<Notification, Right::Derive, Rdi> source;  ///< notification
+    Owner<Rdi, 32> owner;                             ///< domain that pays
+    Slot<Rsi> slot;                                   ///< where the new capability goes
+    Argument<uint64_t, R8> mask;                      ///< bits it may signal
 };
 
 /// Sets bits of a notification; wakes its waiter if one of them is in its mask. Needs Signal.
 struct Signal {
-    Object<Rdi> notification;      ///< which
-    Argument<uint64_t, Rsi> bits;  ///< bits to set
+    Object<Notification, NotificationRight::Signal, Rdi> notification;  ///< which
+    Argument<uint64_t, Rsi> bits;                                       ///< bits to set
 };
 
 /// Waits until a bit of the mask is set or the deadline has passed; returns and clears the mask's set bits.
@@ -195,79 +197,79 @@ struct Wait {
     struct Output {
         Argument<uint64_t, Rsi> bits;  ///< the bits that were set
     };
-    Object<Rdi> notification;         ///< which
-    Argument<uint64_t, Rsi> mask;     ///< bits to wait for
+    Object<Notification, NotificationRight::Wait, Rdi> notification;  ///< which
+    Argument<uint64_t, Rsi> mask;                                     ///< bits to wait for
     Argument<uint64_t, R8> deadline;  ///< absolute TSC ticks; 0: poll; no_deadline: for ever
 };
 
-/// Makes a memory object of a part of another. Needs Create on the owner, Derive on the source. Without Share the
+/// Makes a memory object of a part of another. Needs Create on the owner, Derive on the source. Without `share` the
 /// part must not overlap another derivation, is cleared first (which needs Write, and a source that is no window
 /// itself), and cannot be derived again until destroyed.
 struct DeriveMemory {
-    Object<Rdi> source;                              ///< memory object
-    Object<Rdi, 32> owner;                           ///< domain that pays
-    Slot<Rsi> slot;                                  ///< where the new capability goes
-    Argument<Rights, Rsi, 32, rights_width> rights;  ///< rights to keep
-    Argument<DeriveFlags, Rsi, 48> flags;            ///< how
-    Argument<uint64_t, R8> offset;                   ///< bytes, page-aligned
-    Argument<uint64_t, R9> size;                     ///< bytes, page-aligned, not 0
+    Object<MemoryObject, Right::Derive, Rdi> source;  ///< memory object
+    Owner<Rdi, 32> owner;                             ///< domain that pays
+    Slot<Rsi> slot;                                   ///< where the new capability goes
+    Argument<Rights, Rsi, 32, rights_width> rights;   ///< rights to keep
+    Argument<bool, Rsi, 48> share;  ///< a window on memory in use: may overlap other windows, content stays
+    Argument<uint64_t, R8> offset;  ///< bytes, page-aligned
+    Argument<uint64_t, R9> size;    ///< bytes, page-aligned, not 0
 };
 
 /// Maps a part of a memory object into a domain's address space. Needs Map on the domain and, on the memory, the
 /// rights asked for. Overlap if something is mapped in the range. Long; preemptible.
 struct MapMemory {
-    Object<Rdi> domain;                             ///< whose space
-    Object<Rdi, 32> memory;                         ///< memory object
-    Argument<uint64_t, Rsi> offset;                 ///< bytes, page-aligned
-    Argument<uint64_t, R8> size;                    ///< bytes, page-aligned, not 0
-    Argument<uint64_t, R9> address;                 ///< page-aligned; guest-physical for a guest
-    Argument<Rights, R10, 0, rights_width> access;  ///< MemoryRight bits Read, Write, Execute
-    Argument<MemoryType, R10, 16> type;             ///< cacheability
+    Object<Domain, DomainRight::Map, Rdi> domain;             ///< whose space
+    Object<MemoryObject, MemoryRight::Read, Rdi, 32> memory;  ///< memory object
+    Argument<uint64_t, Rsi> offset;                           ///< bytes, page-aligned
+    Argument<uint64_t, R8> size;                              ///< bytes, page-aligned, not 0
+    Argument<uint64_t, R9> address;                           ///< page-aligned; guest-physical for a guest
+    Argument<Rights, R10, 0, rights_width> access;            ///< MemoryRight bits Read, Write, Execute
+    Argument<MemoryType, R10, 16> type;                       ///< cacheability
 };
 
 /// Removes the mapping that starts at an address, whole. Needs Map on the domain.
 struct UnmapMemory {
-    Object<Rdi> domain;               ///< whose space
-    Argument<uint64_t, Rsi> address;  ///< start of the mapping
+    Object<Domain, DomainRight::Map, Rdi> domain;  ///< whose space
+    Argument<uint64_t, Rsi> address;               ///< start of the mapping
 };
 
 /// Makes a port range of a part of another. Needs Create on the owner, Derive on the source.
 struct DerivePorts {
-    Object<Rdi> source;                ///< port range
-    Object<Rdi, 32> owner;             ///< domain that pays
-    Slot<Rsi> slot;                    ///< where the new capability goes
-    Argument<uint16_t, R8> first;      ///< first port
-    Argument<uint32_t, R8, 32> count;  ///< 1..65536
+    Object<PortRange, Right::Derive, Rdi> source;  ///< port range
+    Owner<Rdi, 32> owner;                          ///< domain that pays
+    Slot<Rsi> slot;                                ///< where the new capability goes
+    Argument<uint16_t, R8> first;                  ///< first port
+    Argument<uint32_t, R8, 32> count;              ///< 1..65536
 };
 
 /// Lets a native domain use ports, until the port range is destroyed. Needs Map on the domain, Access on the range.
 struct MapPorts {
-    Object<Rdi> domain;  ///< whose space
-    Object<Rsi> ports;   ///< port range
+    Object<Domain, DomainRight::Map, Rdi> domain;          ///< whose space
+    Object<PortRange, PortRangeRight::Access, Rsi> ports;  ///< port range
 };
 
 /// Binds an interrupt line to bits of a notification. A level-triggered line stays masked from its arrival until
 /// AcknowledgeInterrupt. Needs Interrupts on the machine, Create on the owner, Signal on the notification.
 struct CreateInterrupt {
-    Object<Rdi> machine;                         ///< the machine
-    Object<Rdi, 32> owner;                       ///< domain that pays
-    Slot<Rsi> slot;                              ///< where the new capability goes
-    Object<Rsi, 32> notification;                ///< what it signals
-    Argument<uint32_t, R8> line;                 ///< global system interrupt number (ACPI)
-    Argument<uint32_t, R8, 32, 24> cpu;          ///< CPU that takes it
-    Argument<InterruptTrigger, R8, 56> trigger;  ///< how the line works
-    Argument<uint64_t, R9> bits;                 ///< bits to set
+    Object<Machine, MachineRight::Interrupts, Rdi> machine;                 ///< the machine
+    Owner<Rdi, 32> owner;                                                   ///< domain that pays
+    Slot<Rsi> slot;                                                         ///< where the new capability goes
+    Object<Notification, NotificationRight::Signal, Rsi, 32> notification;  ///< what it signals
+    Argument<uint32_t, R8> line;                                            ///< global system interrupt number (ACPI)
+    Argument<uint32_t, R8, 32, 24> cpu;                                     ///< CPU that takes it
+    Argument<InterruptTrigger, R8, 56> trigger;                             ///< how the line works
+    Argument<uint64_t, R9> bits;                                            ///< bits to set
 };
 
 /// Lets the next interrupt of the line in. Needs Acknowledge.
 struct AcknowledgeInterrupt {
-    Object<Rdi> interrupt;  ///< which
+    Object<Interrupt, InterruptRight::Acknowledge, Rdi> interrupt;  ///< which
 };
 
 /// Makes a vCPU of a guest domain, and the memory object of its state memory (vcpu.hpp), both owned by the guest.
 /// NotSupported without usable virtualization. Needs Create on the guest.
 struct CreateVcpu {
-    Object<Rdi> guest;           ///< guest domain
+    Owner<Rdi> owner;            ///< guest domain
     Slot<Rsi> slot;              ///< where the vCPU capability goes
     Slot<Rsi, 32> state_slot;    ///< where that of the state memory goes
     Argument<uint32_t, R8> cpu;  ///< CPU it is bound to
@@ -276,57 +278,57 @@ struct CreateVcpu {
 /// Binds the portal that receives the vCPU's exits and reads `VcpuConfiguration`; a pending exit is delivered there
 /// again. The portal's handler must be on the vCPU's CPU. Needs Control, and Call on the portal.
 struct BindVcpu {
-    Object<Rdi> vcpu;    ///< which
-    Object<Rsi> portal;  ///< exit portal
+    Object<Vcpu, VcpuRight::Control, Rdi> vcpu;     ///< which
+    Object<Portal, PortalRight::Call, Rsi> portal;  ///< exit portal
 };
 
 /// Makes the vCPU exit with reason Recall as soon as possible. Needs Control.
 struct RecallVcpu {
-    Object<Rdi> vcpu;  ///< which
+    Object<Vcpu, VcpuRight::Control, Rdi> vcpu;  ///< which
 };
 
 /// Fills more groups of the state page, while the vCPU is in an exit. Busy otherwise. Needs Control.
 struct PullVcpuState {
-    Object<Rdi> vcpu;                ///< which
-    Argument<uint32_t, Rsi> groups;  ///< VcpuStateGroup bits
+    Object<Vcpu, VcpuRight::Control, Rdi> vcpu;  ///< which
+    Argument<uint32_t, Rsi> groups;              ///< VcpuStateGroup bits
 };
 
 /// Makes an event pending at a vCPU and ends its parking. Needs Post.
 struct PostInterrupt {
-    Object<Rdi> vcpu;                 ///< which
-    Argument<uint8_t, Rsi> vector;    ///< 16..255 for Fixed and FixedLevel
-    Argument<PostKind, Rsi, 8> kind;  ///< which event
+    Object<Vcpu, VcpuRight::Post, Rdi> vcpu;  ///< which
+    Argument<uint8_t, Rsi> vector;            ///< 16..255 for Fixed and FixedLevel
+    Argument<PostKind, Rsi, 8> kind;          ///< which event
 };
 
 /// Makes the right to post one vector to a vCPU. Needs Create on the owner, Post on the vCPU.
 struct CreateVirtualInterrupt {
-    Object<Rdi> owner;             ///< guest domain
-    Object<Rdi, 32> vcpu;          ///< target
-    Slot<Rsi> slot;                ///< where the new capability goes
-    Argument<uint8_t, R8> vector;  ///< 16..255
+    Owner<Rdi> owner;                             ///< guest domain
+    Object<Vcpu, VcpuRight::Post, Rdi, 32> vcpu;  ///< target
+    Slot<Rsi> slot;                               ///< where the new capability goes
+    Argument<uint8_t, R8> vector;                 ///< 16..255
 };
 
 /// Retargets and masks a virtual interrupt; one that came while masked is posted at unmasking. Needs Control, and
 /// Post on the vCPU.
 struct SetVirtualInterrupt {
-    Object<Rdi> virtual_interrupt;  ///< which
-    Object<Rdi, 32> vcpu;           ///< target
-    Argument<uint8_t, R8> vector;   ///< 16..255
-    Argument<bool, R8, 8> masked;   ///< whether it is masked
+    Object<VirtualInterrupt, VirtualInterruptRight::Control, Rdi> virtual_interrupt;  ///< which
+    Object<Vcpu, VcpuRight::Post, Rdi, 32> vcpu;                                      ///< target
+    Argument<uint8_t, R8> vector;                                                     ///< 16..255
+    Argument<bool, R8, 8> masked;                                                     ///< whether it is masked
 };
 
 /// Posts a virtual interrupt. Needs Post.
 struct PostVirtualInterrupt {
-    Object<Rdi> virtual_interrupt;  ///< which
+    Object<VirtualInterrupt, VirtualInterruptRight::Post, Rdi> virtual_interrupt;  ///< which
 };
 
 /// Makes a doorbell of a guest domain, which owns it: an OUT of exactly `size` bytes to `port` by any of its vCPUs, not
-/// by OUTS, signals what BindDoorbell bound to it, and the guest goes on behind the instruction without its monitor. The
-/// value written is not looked at. Every other access to these ports goes to the monitor as before. Until something is
-/// bound, rings are counted. Needs Create on the guest. WrongType if that is a native domain; Overlap if one of the
+/// by OUTS, signals what BindDoorbell bound to it, and the guest goes on behind the instruction without its monitor.
+/// The value written is not looked at. Every other access to these ports goes to the monitor as before. Until something
+/// is bound, rings are counted. Needs Create on the guest. WrongType if that is a native domain; Overlap if one of the
 /// ports belongs to another doorbell of this guest; Busy if it has 64 doorbells.
 struct CreateDoorbell {
-    Object<Rdi> owner;               ///< guest domain
+    Owner<Rdi> owner;                ///< guest domain
     Slot<Rsi> slot;                  ///< where the new capability goes
     Argument<uint16_t, R8> port;     ///< first port; with all it covers below 65536
     Argument<uint8_t, R8, 16> size;  ///< bytes: 1, 2 or 4
@@ -341,9 +343,9 @@ struct BindDoorbell {
     struct Output {
         Argument<uint64_t, Rsi> missed;  ///< rings in vain
     };
-    Object<Rdi> doorbell;              ///< which
-    OptionalObject<Rsi> notification;  ///< 0: none, rings are counted
-    Argument<uint64_t, R8> bits;       ///< bits to set at each ring
+    Object<Doorbell, DoorbellRight::Bind, Rdi> doorbell;                        ///< which
+    OptionalObject<Notification, NotificationRight::Signal, Rsi> notification;  ///< 0: none, rings are counted
+    Argument<uint64_t, R8> bits;                                                ///< bits to set at each ring
 };
 
 /// Copies kernel log text into the caller's message buffer words. Needs Log.
@@ -352,14 +354,14 @@ struct ReadLog {
         Argument<uint64_t, Rsi> position;  ///< position behind the text returned
         Argument<uint64_t, R8> size;       ///< bytes returned, at most 3968; 0: no more
     };
-    Object<Rdi> machine;               ///< the machine
+    Object<Machine, MachineRight::Log, Rdi> machine;  ///< the machine
     Argument<uint64_t, Rsi> position;  ///< byte position since boot; older text than the kernel keeps is skipped
 };
 
 /// Appends text from the caller's message buffer words to the kernel's log. Needs Log.
 struct WriteLog {
-    Object<Rdi> machine;           ///< the machine
-    Argument<uint64_t, Rsi> size;  ///< bytes, at most 3968
+    Object<Machine, MachineRight::Log, Rdi> machine;  ///< the machine
+    Argument<uint64_t, Rsi> size;                     ///< bytes, at most 3968
 };
 
 /// Says whether the kernel writes its log to the debug UART too (a panic always does), and which bits of a
@@ -368,27 +370,27 @@ struct SetLogOutput {
     struct Output {
         Argument<uint64_t, R8> position;  ///< of the log's end when it took effect, as for ReadLog
     };
-    Object<Rdi> machine;                   ///< the machine
-    Argument<bool, Rsi> uart;              ///< write to the UART
-    OptionalObject<Rsi, 32> notification;  ///< 0: none
-    Argument<uint64_t, R8> bits;           ///< bits to signal
+    Object<Machine, MachineRight::Log, Rdi> machine;                                ///< the machine
+    Argument<bool, Rsi> uart;                                                       ///< write to the UART
+    OptionalObject<Notification, NotificationRight::Signal, Rsi, 32> notification;  ///< 0: none
+    Argument<uint64_t, R8> bits;                                                    ///< bits to signal
 };
 
 /// Ends the run: says so in the log, to the debug UART, and has QEMU or Bochs exit. NotSupported where neither is
 /// there: switching hardware off is the root task's business. Needs Halt.
 struct Halt {
-    Object<Rdi> machine;            ///< the machine
-    Argument<uint8_t, Rsi> status;  ///< 0: all is well
+    Object<Machine, MachineRight::Halt, Rdi> machine;  ///< the machine
+    Argument<uint8_t, Rsi> status;                     ///< 0: all is well
 };
 
 /// All calls of this page, by number: what dispatchers, checks and the printed reference iterate over.
-using AllCalls = std::tuple<Null, Yield, Destroy, FinishCall, CopyCapability, RemoveCapability, Inspect, CreateDomain,
-                            CreateThread, SetThreadBases, CreateSchedulingContext, SetSchedulingContext, CreatePortal,
-                            DerivePortal, CreateNotification, DeriveNotification, Signal, Wait, DeriveMemory, MapMemory,
-                            UnmapMemory, DerivePorts, MapPorts, CreateInterrupt, AcknowledgeInterrupt, CreateVcpu,
-                            BindVcpu, RecallVcpu, PullVcpuState, PostInterrupt, CreateVirtualInterrupt,
-                            SetVirtualInterrupt, PostVirtualInterrupt, CreateDoorbell, BindDoorbell, ReadLog, WriteLog,
-                            SetLogOutput, Halt>;
+using AllCalls =
+    std::tuple<Null, Yield, Destroy, FinishCall, CopyCapability, RemoveCapability, Inspect, CreateDomain, CreateThread,
+               SetThreadBases, CreateSchedulingContext, SetSchedulingContext, CreatePortal, DerivePortal,
+               CreateNotification, DeriveNotification, Signal, Wait, DeriveMemory, MapMemory, UnmapMemory, DerivePorts,
+               MapPorts, CreateInterrupt, AcknowledgeInterrupt, CreateVcpu, BindVcpu, RecallVcpu, PullVcpuState,
+               PostInterrupt, CreateVirtualInterrupt, SetVirtualInterrupt, PostVirtualInterrupt, CreateDoorbell,
+               BindDoorbell, ReadLog, WriteLog, SetLogOutput, Halt>;
 
 /// RAX bits 0..7 on entry. The two fast paths come first, the calls above follow in their order.
 enum class CallNumber : uint8_t {

@@ -29,10 +29,7 @@ class Address {
     constexpr Address operator+(uint64_t bytes) const { return Address{value_ + bytes}; }
     constexpr Address operator-(uint64_t bytes) const { return Address{value_ - bytes}; }
     constexpr uint64_t operator-(Address other) const { return value_ - other.value_; }
-    constexpr Address& operator+=(uint64_t bytes) {
-        value_ += bytes;
-        return *this;
-    }
+    constexpr Address& operator+=(uint64_t bytes) { return *this = *this + bytes; }
     constexpr bool aligned(uint64_t alignment) const { return is_aligned(value_, alignment); }
     constexpr Address align_down(uint64_t alignment) const { return Address{bulkhead::align_down(value_, alignment)}; }
     constexpr Address align_up(uint64_t alignment) const { return Address{bulkhead::align_up(value_, alignment)}; }

@@ -4,7 +4,6 @@
 
 #include <concepts>
 #include <cstdint>
-#include <type_traits>
 
 namespace bulkhead {
 
@@ -36,11 +35,7 @@ class Flags {
     template <std::same_as<Enumeration>... More>
     constexpr Flags(Enumeration flag, More... more)
         : word_{static_cast<Word>((static_cast<Word>(flag) | ... | static_cast<Word>(more)))} {}
-    static constexpr Flags from_word(Word word) {
-        Flags flags;
-        flags.word_ = word;
-        return flags;
-    }
+    static constexpr Flags from_word(Word word) { return Flags{word}; }
 
     constexpr Word word() const { return word_; }
     constexpr bool empty() const { return word_ == 0; }
@@ -49,10 +44,11 @@ class Flags {
     constexpr bool contains(Flags other) const { return (word_ & other.word_) == other.word_; }
     constexpr Flags operator|(Flags other) const { return from_word(static_cast<Word>(word_ | other.word_)); }
     constexpr Flags operator&(Flags other) const { return from_word(static_cast<Word>(word_ & other.word_)); }
-    constexpr Flags without(Flags other) const { return from_word(static_cast<Word>(word_ & ~other.word_)); }
     constexpr bool operator==(const Flags&) const = default;
 
   private:
+    constexpr explicit Flags(Word word) : word_{word} {}
+
     Word word_ = 0;
 };
 

@@ -3,8 +3,6 @@
 // owner says which lock or CPU protects it.
 #pragma once
 
-#include <cstddef>
-
 namespace bulkhead {
 
 /// The links of one element in one list. An element in several lists has several hooks.
@@ -29,17 +27,18 @@ template <typename T, ListHook<T> T::*Hook>
 class IntrusiveList {
   public:
     constexpr IntrusiveList() { head_.next_ = head_.previous_ = &head_; }
-    IntrusiveList(const IntrusiveList&) = delete;
-    IntrusiveList& operator=(const IntrusiveList&) = delete;
 
     bool empty() const { return head_.next_ == &head_; }
     T* front() const { return head_.next_->owner_; }
-    void push_back(T& element) { insert(element, *head_.previous_, head_); }
-    void push_front(T& element) { insert(element, head_, *head_.next_); }
+    void push_back(T& element) { insert_before(nullptr, element); }
+    void push_front(T& element) { insert_before(front(), element); }
     /// Inserts `element` right before `position`, which must be in this list; null is the end.
     void insert_before(T* position, T& element) {
-        ListHook<T>& after = position != nullptr ? position->*Hook : head_;
-        insert(element, *after.previous_, after);
+        ListHook<T>& hook = element.*Hook;
+        hook.owner_ = &element;
+        hook.next_ = position != nullptr ? &(position->*Hook) : &head_;
+        hook.previous_ = hook.next_->previous_;
+        hook.previous_->next_ = hook.next_->previous_ = &hook;
     }
     /// Unlinks `element`, which must be in this list.
     static void remove(T& element) {
@@ -57,32 +56,17 @@ class IntrusiveList {
     /// The element behind `element`, or null at the end.
     static T* next(const T& element) { return (element.*Hook).next_->owner_; }
 
-    class Iterator {
-      public:
-        explicit Iterator(const ListHook<T>* hook) : hook_{hook} {}
-        T& operator*() const { return *hook_->owner_; }
-        Iterator& operator++() {
-            hook_ = hook_->next_;
-            return *this;
-        }
-        bool operator==(const Iterator&) const = default;
+    struct Iterator {
+        T* element;
 
-      private:
-        const ListHook<T>* hook_;
+        T& operator*() const { return *element; }
+        void operator++() { element = next(*element); }
+        bool operator==(const Iterator&) const = default;
     };
-    Iterator begin() const { return Iterator{head_.next_}; }
-    Iterator end() const { return Iterator{&head_}; }
+    Iterator begin() const { return {front()}; }
+    Iterator end() const { return {nullptr}; }
 
   private:
-    static void insert(T& element, ListHook<T>& before, ListHook<T>& after) {
-        ListHook<T>& hook = element.*Hook;
-        hook.owner_ = &element;
-        hook.previous_ = &before;
-        hook.next_ = &after;
-        before.next_ = &hook;
-        after.previous_ = &hook;
-    }
-
     ListHook<T> head_;  // its owner is null, which front() and next() return at the ends
 };
 

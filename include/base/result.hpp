@@ -4,21 +4,12 @@
 #pragma once
 
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 namespace bulkhead {
 
 /// Called by `unwrap` when a promise was wrong: a bug of ours. Each environment (kernel, runtime, host) defines it.
 [[noreturn]] void assertion_failed(const char* why, const char* file, unsigned line);
-
-/// Carries an error into a Result of any value type.
-template <typename E>
-struct Failure {
-    E error;
-};
-template <typename E>
-Failure(E) -> Failure<E>;
 
 template <typename T, typename E>
 class [[nodiscard]] Result {
@@ -29,7 +20,6 @@ class [[nodiscard]] Result {
     constexpr Result() requires is_void : value_{true}, error_{} {}
     constexpr Result(Value value) requires(!is_void) : value_{std::move(value)} {}
     constexpr Result(E error) : error_{error} {}
-    constexpr Result(Failure<E> failure) : error_{failure.error} {}
 
     constexpr explicit operator bool() const { return ok(); }
     constexpr bool ok() const { return static_cast<bool>(value_); }
@@ -54,11 +44,11 @@ class [[nodiscard]] Result {
 }  // namespace bulkhead
 
 /// Evaluates to the value of a Result, or returns its error from the enclosing function.
-#define TRY(expression)                                                         \
-    __extension__({                                                             \
-        auto&& try_result_ = (expression);                                      \
-        if (!try_result_.ok()) return ::bulkhead::Failure{try_result_.error()}; \
-        std::move(try_result_).value();                                         \
+#define TRY(expression)                                    \
+    __extension__({                                        \
+        auto&& try_result_ = (expression);                 \
+        if (!try_result_.ok()) return try_result_.error(); \
+        std::move(try_result_).value();                    \
     })
 
 /// States what must hold unless this code has a bug. Never used on input from outside.

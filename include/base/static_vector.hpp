@@ -38,7 +38,6 @@ class StaticVector {
     constexpr T& operator[](std::size_t index) { return items_[index]; }
     constexpr const T& operator[](std::size_t index) const { return items_[index]; }
     constexpr T& back() { return items_[size_ - 1]; }
-    constexpr T* data() { return items_; }
     constexpr const T* data() const { return items_; }
     constexpr T* begin() { return items_; }
     constexpr T* end() { return items_ + size_; }

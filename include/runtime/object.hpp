@@ -84,14 +84,14 @@ class Memory : public Capability {
   public:
     using Capability::Capability;
 
-    abi::Result<Memory> derive(uint64_t offset, uint64_t size, abi::Rights rights = abi::all_rights,
-                               abi::DeriveFlags flags = 0, abi::Selector owner = self) const {
-        return Memory{TRY(make_in_new_slot(abi::DeriveMemory{selector_, owner, 0, rights, flags, offset, size}))};
+    abi::Result<Memory> derive(uint64_t offset, uint64_t size, abi::Rights rights = abi::all_rights, bool share = false,
+                               abi::Selector owner = self) const {
+        return Memory{TRY(make_in_new_slot(abi::DeriveMemory{selector_, owner, 0, rights, share, offset, size}))};
     }
     /// A window that may overlap others and keeps the content.
     abi::Result<Memory> share(uint64_t offset, uint64_t size, abi::Rights rights = abi::all_rights,
                               abi::Selector owner = self) const {
-        return derive(offset, size, rights, static_cast<abi::DeriveFlags>(abi::DeriveFlag::Share), owner);
+        return derive(offset, size, rights, true, owner);
     }
     /// Maps a part of it into a domain.
     [[nodiscard]] abi::Result<void> map(uint64_t address, uint64_t offset, uint64_t size, abi::Rights access,

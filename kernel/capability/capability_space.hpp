@@ -26,11 +26,7 @@ class CapabilitySpace {
         return selector < slot_count_ ? slots_[selector].load(std::memory_order_relaxed) : 0;
     }
     /// Whether `fill` would succeed now.
-    abi::Result<void> check_empty(abi::Selector selector) const {
-        if (selector == abi::null_selector || selector >= slot_count_) return abi::Status::BadArgument;
-        if (slots_[selector].load(std::memory_order_relaxed) != 0) return abi::Status::SlotOccupied;
-        return {};
-    }
+    abi::Result<void> check_empty(abi::Selector selector) { return fill(selector, 0); }
     /// Puts a word into an empty slot.
     abi::Result<void> fill(abi::Selector selector, uint64_t word) {
         if (selector == abi::null_selector || selector >= slot_count_) return abi::Status::BadArgument;

@@ -5,7 +5,6 @@
 
 #include "kernel/arch/x86_64/layout.hpp"
 #include "kernel/memory/kernel_pages.hpp"
-#include "kernel/object/object.hpp"
 
 namespace bulkhead::kernel {
 

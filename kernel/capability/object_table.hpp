@@ -9,12 +9,9 @@
 
 #include <atomic>
 
-#include "abi/capability.hpp"
-#include "abi/status.hpp"
+#include "kernel/object/object.hpp"
 
 namespace bulkhead::kernel {
-
-class Object;
 
 /// The table's entries; a name the hand-laid paths can use.
 extern "C" std::atomic<uint64_t>* object_table_entries;
@@ -37,8 +34,20 @@ class ObjectTable {
         return reinterpret_cast<Object*>(static_cast<int64_t>(entry << 22) >> 16);
     }
 
-    /// An entry: the generation, and bits 6..47 of the object's address, whose upper bits repeat bit 47; in a free entry
-    /// the index of the next free one instead. Entry 0 and generation 0 are never used.
+    /// The live object of type T (`Object`: of any type) that a capability word names, if it carries the rights.
+    template <typename T>
+    static abi::Result<T*> lookup(uint64_t word, abi::Rights rights) {
+        Object* object = find(word);
+        if (object == nullptr) return abi::Status::BadCapability;
+        if constexpr (!std::is_same_v<T, Object>) {
+            if (object->type() != T::object_type) return abi::Status::WrongType;
+        }
+        if ((abi::CapabilityWord::RightsField::read(word) & rights) != rights) return abi::Status::MissingRight;
+        return static_cast<T*>(object);
+    }
+
+    /// An entry: the generation, and bits 6..47 of the object's address, whose upper bits repeat bit 47; in a free
+    /// entry the index of the next free one instead. Entry 0 and generation 0 are never used.
     using Location = BitField<0, 42>;
     using Generation = BitField<42, 22>;
 

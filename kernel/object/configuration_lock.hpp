@@ -49,9 +49,9 @@ class ConfigurationLock {
     ~ConfigurationLock() { release(); }
     ConfigurationLock(const ConfigurationLock&) = delete;
 
-    /// Does the long rest of the call, which has begun. Ends here, without the lock, if something else shall run: the
-    /// call goes on as FinishCall, and whatever its handler has in hand is lost.
-    abi::Result<void> run();
+    /// Does the long rest of the call, which has begun and holds the lock. Ends here, without the lock, if something else
+    /// shall run: the call goes on as FinishCall, and whatever its handler has in hand is lost.
+    static abi::Result<void> run();
     /// A thread dies: nobody waits for the status of what it began.
     static void forget(const Thread& thread) {
         if (requester_ == &thread) requester_ = nullptr;

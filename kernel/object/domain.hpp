@@ -10,7 +10,6 @@
 #include "kernel/capability/capability_space.hpp"
 #include "kernel/capability/object_table.hpp"
 #include "kernel/object/address_space.hpp"
-#include "kernel/object/object.hpp"
 
 namespace bulkhead::kernel {
 
@@ -39,18 +38,6 @@ class Domain final : public Object {
     /// Names this content of this bitmap.
     uint64_t io_version() const { return io_version_; }
 
-    /// The live object of type T that a capability in a slot names, if it carries the rights.
-    template <typename T>
-    abi::Result<T*> lookup(abi::Selector selector, abi::Rights rights) const {
-        const uint64_t word = capabilities_.read(selector);
-        Object* object = ObjectTable::find(word);
-        if (object == nullptr) return abi::Status::BadCapability;
-        if constexpr (!std::is_same_v<T, Object>) {
-            if (object->type() != T::object_type) return abi::Status::WrongType;
-        }
-        if ((abi::CapabilityWord::RightsField::read(word) & rights) != rights) return abi::Status::MissingRight;
-        return static_cast<T*>(object);
-    }
     /// Makes an object of this domain, in memory on its account. What it needs besides it takes in `initialise`.
     template <typename T>
     abi::Result<T*> make(auto&&... arguments) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A contiguous range of physical memory, RAM or device registers. Parts can be derived: as windows (Share), or for
+// A contiguous range of physical memory, RAM or device registers. Parts can be derived: as windows (`share`), or for
 // exclusive use, cleared before anybody sees them. It knows where it is mapped, so destroying it unmaps it everywhere.
 //
 // Concurrency: under the configuration lock.

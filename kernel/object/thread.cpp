@@ -24,9 +24,11 @@ Thread::Thread(Domain& owner, const abi::CreateThread& wanted, uint64_t exceptio
 }
 
 abi::Result<Thread*> Thread::create(Domain& owner, const abi::CreateThread& wanted, uint64_t exception_portal) {
+    const auto flags = Flags<abi::ThreadFlag>::from_word(wanted.flags);
+    const bool flags_ok = Flags{abi::ThreadFlag::Handler, abi::ThreadFlag::UsesFpu}.contains(flags);
     const bool addresses_ok = wanted.entry < abi::user_address_limit && wanted.stack <= abi::user_address_limit &&
                               wanted.message_buffer < abi::user_address_limit;
-    if (owner.is_guest() || wanted.cpu >= cpu_count() || !addresses_ok) return abi::Status::BadArgument;
+    if (owner.is_guest() || wanted.cpu >= cpu_count() || !addresses_ok || !flags_ok) return abi::Status::BadArgument;
     return owner.make<Thread>(wanted, exception_portal);
 }
 
@@ -43,7 +45,8 @@ abi::Result<void> Thread::initialise(const abi::CreateThread& wanted, uint64_t) 
 void Thread::resume() {
     if (state() == State::Helping) {
         set_state(State::Ready);
-        Ipc::retry(*this);
+        if (in_exception()) Ipc::exception(*this, static_cast<uint32_t>(frame().vector));
+        Ipc::call(*this);
     }
     return_to_thread(Cpu::current(), *this);
 }

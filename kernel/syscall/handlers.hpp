@@ -1,7 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// What each system call does: one function `Outcome<Call> handle(Thread& caller, const Call& call)` per call struct, in
-// the *_calls.cpp files. Decoded arguments in, results or a status out; first everything is checked, then what is done
-// cannot fail half-way. Here is what they have in common: the caller's view of its capabilities, and all kinds of objects.
+// What each system call does: one function per call struct, in the *_calls.cpp files, which gets the caller, the
+// decoded call, and the objects that the call names, in the order of its members:
+//
+//     Outcome<CreatePortal> handle(Thread& caller, const CreatePortal& call, Held<Domain> owner, Held<Thread> handler);
+//
+// system_call.cpp has seen to it that the objects are of the types and the capabilities carry the rights that
+// include/abi/calls.hpp says, and that the slot for what is made is empty; calls that change the configuration have its
+// lock. A handler checks the rest first; then what is done cannot fail half-way.
 #pragma once
 
 #include "kernel/object/domain.hpp"
@@ -18,30 +23,27 @@ namespace bulkhead::kernel {
 template <typename Call>
 using Outcome = abi::Result<abi::Output<Call>>;
 
-/// The live object of type T that the caller names, if its capability carries the rights.
+/// A capability that the caller holds: the object, or null if it is an optional one that was left out, and the word.
 template <typename T>
-abi::Result<T*> lookup(Thread& caller, abi::Selector selector, abi::Rights rights) {
-    return caller.domain().lookup<T>(selector, rights);
-}
+struct Held {
+    T* object;
+    uint64_t word;
 
-/// The owner of what `call` creates, when it may be named as such and the slot for the new capability is empty.
-template <typename Call>
-abi::Result<Domain*> owner_of_new(Thread& caller, const Call& call, abi::Rights rights = abi::DomainRight::Create) {
-    TRY(caller.domain().capabilities().check_empty(call.slot));
-    return lookup<Domain>(caller, call.owner, rights);
-}
+    T& operator*() const { return *object; }
+    T* operator->() const { return object; }
+    abi::Rights rights() const { return abi::CapabilityWord::RightsField::read(word); }
+    /// Rights of a derived object's capability: it can be destroyed and derived from again, the rest as far as held.
+    abi::Rights derived_rights(abi::Rights wanted) const {
+        return static_cast<abi::Rights>(abi::Right::Destroy | abi::Right::Derive | (rights() & wanted));
+    }
+};
 
-/// Makes what `call` creates, of type T, and puts a capability to it into the caller's slot.
-template <typename T, typename Call, typename... Arguments>
-abi::Result<void> create(Thread& caller, const Call& call, Domain& owner, abi::Rights rights, Arguments&&... arguments) {
+/// Makes an object of type T and puts a capability to it into an empty slot of the caller's.
+template <typename T, typename... Arguments>
+abi::Result<void> create(Thread& caller, abi::Selector slot, Domain& owner, abi::Rights rights,
+                         Arguments&&... arguments) {
     T* object = TRY(owner.make<T>(std::forward<Arguments>(arguments)...));
-    return caller.domain().publish(call.slot, *object, rights);
-}
-
-/// Rights of a derived object's capability: it can be destroyed and derived from again, the rest as far as held.
-inline abi::Rights derived_rights(Thread& holder, abi::Selector source, abi::Rights wanted) {
-    const abi::Rights held = abi::CapabilityWord::RightsField::read(holder.domain().capabilities().read(source));
-    return static_cast<abi::Rights>(abi::Right::Destroy | abi::Right::Derive | (held & wanted));
+    return caller.domain().publish(slot, *object, rights);
 }
 
 }  // namespace bulkhead::kernel

@@ -3,11 +3,7 @@
 
 #include <cstring>
 
-#include "abi/message.hpp"
-#include "kernel/arch/x86_64/cpu.hpp"
 #include "kernel/arch/x86_64/instructions.hpp"
-#include "kernel/arch/x86_64/user_context.hpp"
-#include "kernel/capability/object_table.hpp"
 #include "kernel/debug/log.hpp"
 #include "kernel/object/domain.hpp"
 #include "kernel/object/portal.hpp"
@@ -23,65 +19,87 @@ using abi::Register;
 using abi::Status;
 using State = ExecutionContext::State;
 
-namespace {
 /// The longest chain of calls that is followed: bounds the time with interrupts off.
 constexpr unsigned maximum_chain = 64;
-}  // namespace
 
-/// The portal of a capability word, callable from `cpu`.
-abi::Result<Portal*> Ipc::portal_from(uint64_t word, uint32_t cpu) {
-    Object* object = word != 0 ? ObjectTable::find(word) : nullptr;
-    if (object == nullptr) return Status::BadCapability;
-    auto* portal = object_cast<Portal>(object);
-    if (portal == nullptr) return Status::WrongType;
-    if ((CapabilityWord::RightsField::read(word) & abi::PortalRight::Call) == 0) return Status::MissingRight;
-    if (portal->handler().cpu() != cpu) return Status::WrongCpu;
-    return portal;
-}
-
-void Ipc::fail(ExecutionContext& caller, Status status) {
+[[noreturn]] static void fail(ExecutionContext& caller, Status status) {
     caller.set_state(State::Ready);
     caller.finish_call(status, {});
     Scheduler::current().leave_kernel();
 }
 
+/// Copies capabilities into the receiver's window, all or none. Both buffers are user memory: each field is read once.
+static abi::Result<void> transfer_items(Thread& from, Thread& to, unsigned count) {
+    const abi::Selector window = to.message_buffer().receive_window;
+    if (to.message_buffer().receive_window_slots < count) return Status::BadBuffer;
+    CapabilitySpace& target = to.domain().capabilities();
+    for (unsigned i = 0; i < count; ++i) {
+        const abi::CapabilityItem item = from.message_buffer().items[i];
+        const uint64_t word = from.domain().capabilities().read(item.selector);
+        const auto rights = static_cast<abi::Rights>(CapabilityWord::RightsField::read(word) & item.rights);
+        const bool live = ObjectTable::find(word) != nullptr;
+        if (!live || !target.fill(window + i, CapabilityWord::RightsField::write(word, rights)).ok()) {
+            while (i-- > 0) (void)target.clear(window + i);
+            return Status::BadBuffer;
+        }
+        to.message_buffer().items[i] = {window + i, rights, 0};
+    }
+    return {};
+}
+
+/// Moves buffer words and capabilities. The sender's tag becomes what the receiver sees, with status Ok.
+static abi::Result<void> transfer(Thread& from, Thread& to, uint64_t& tag) {
+    const uint64_t sent = std::exchange(tag, tag & MessageTag::Label::mask);
+    if ((sent & MessageTag::slow_mask) == 0) return {};
+    const uint16_t words = MessageTag::BufferWords::read(sent);
+    const uint8_t items = MessageTag::Items::read(sent);
+    if (words > abi::max_buffer_words || items > abi::max_items) return Status::BadBuffer;
+    if (items != 0) TRY(transfer_items(from, to, items));
+    std::memcpy(to.message_buffer().words, from.message_buffer().words, words * sizeof(uint64_t));
+    tag |= MessageTag::BufferWords::make(words) | MessageTag::Items::make(items);
+    return {};
+}
+
+/// The portal that the call of a context is for.
+abi::Result<Portal*> Ipc::wanted_portal(ExecutionContext& caller) {
+    uint64_t word = 0;
+    if (caller.is_vcpu()) {
+        word = static_cast<Vcpu&>(caller).portal_word_;
+    } else if (auto& thread = static_cast<Thread&>(caller); thread.in_exception()) {
+        word = thread.exception_portal_;
+    } else {
+        word = thread.domain().capabilities().read(static_cast<abi::Selector>(thread.frame().rdi));
+    }
+    auto* portal = TRY(ObjectTable::lookup<Portal>(word, abi::PortalRight::Call));
+    if (portal->handler().cpu() != caller.cpu()) return Status::WrongCpu;
+    return portal;
+}
+
 void Ipc::call(Thread& caller) {
-    const uint64_t word = caller.domain().capabilities().read(static_cast<abi::Selector>(caller.frame().rdi));
-    auto portal = portal_from(word, caller.cpu());
+    auto portal = wanted_portal(caller);
     if (!portal.ok()) fail(caller, portal.error());
     Thread& handler = portal.value()->handler();
-    const uint64_t tag = caller.frame().rax;
-    if (MessageTag::HasDeadline::read(tag)) {
+    if (MessageTag::HasDeadline::read(caller.frame().rax)) {
         const uint64_t deadline = caller.message_buffer().deadline;
         if (deadline <= read_tsc()) fail(caller, Status::TimedOut);
         caller.arm_deadline(deadline);
     }
     if (handler.state() != State::Idle) help(caller, handler);
-    auto sent = transfer(caller, handler, tag);
-    if (!sent.ok()) fail(caller, sent.error());
     abi::Registers message = caller.registers();
-    message[Register::Rax] = sent.value();
+    auto sent = transfer(caller, handler, message[Register::Rax]);
+    if (!sent.ok()) fail(caller, sent.error());
     deliver(caller, *portal.value(), message);
 }
 
-void Ipc::retry(Thread& caller) {
-    if (caller.in_exception()) exception(caller, static_cast<uint32_t>(caller.frame().vector));
-    call(caller);
-}
-
-/// The caller waits for the idle handler, which takes over its scheduling context.
-void Ipc::link(ExecutionContext& caller, Thread& handler) {
+/// Switches to the idle handler, which takes over the caller's scheduling context. `message` holds the words and the
+/// tag as they shall arrive.
+void Ipc::deliver(ExecutionContext& caller, const Portal& portal, const abi::Registers& message) {
+    Thread& handler = portal.handler();
     caller.set_state(State::InCall);
     caller.callee_ = &handler;
     handler.caller_ = &caller;
     handler.donated_ = caller.donated_;
     handler.set_state(State::Ready);
-}
-
-/// Switches to the idle handler. `message` holds the words and the tag as they shall arrive.
-void Ipc::deliver(ExecutionContext& caller, const Portal& portal, const abi::Registers& message) {
-    Thread& handler = portal.handler();
-    link(caller, handler);
     handler.registers() = message;
     RegisterFrame& frame = handler.frame();
     frame.rdi = portal.badge();
@@ -92,7 +110,7 @@ void Ipc::deliver(ExecutionContext& caller, const Portal& portal, const abi::Reg
 }
 
 void Ipc::call_from_vcpu(Vcpu& vcpu) {
-    auto portal = portal_from(vcpu.portal_word_, vcpu.cpu());
+    auto portal = wanted_portal(vcpu);
     if (!portal.ok()) vcpu.block(State::Waiting);
     Thread& handler = portal.value()->handler();
     if (handler.state() != State::Idle) help(vcpu, handler);
@@ -100,68 +118,21 @@ void Ipc::call_from_vcpu(Vcpu& vcpu) {
 }
 
 /// The hand-laid path of a reply to a vCPU has made the handler idle and the vCPU running.
-extern "C" [[noreturn]] void reply_to_vcpu(ExecutionContext& context, const abi::Registers& reply) {
-    Vcpu& vcpu = static_cast<Vcpu&>(context);
+extern "C" [[noreturn]] void reply_to_vcpu(Vcpu& vcpu, const abi::Registers& reply) {
     vcpu.finish_call(Status::Ok, reply);
     Scheduler::current().leave_kernel();
 }
 
-/// Moves buffer words and capabilities. Returns the tag as the receiver sees it, with status Ok.
-abi::Result<uint64_t> Ipc::transfer(Thread& from, Thread& to, uint64_t tag) {
-    const uint64_t label = MessageTag::Label::make(MessageTag::Label::read(tag));
-    if ((tag & MessageTag::slow_mask) == 0) return label;
-    const unsigned words = MessageTag::BufferWords::read(tag);
-    const unsigned items = MessageTag::Items::read(tag);
-    if (words > abi::max_buffer_words || items > abi::max_items) return Status::BadBuffer;
-    if (items != 0) TRY(transfer_items(from, to, items));
-    std::memcpy(to.message_buffer().words, from.message_buffer().words, words * sizeof(uint64_t));
-    return label | MessageTag::BufferWords::make(static_cast<uint16_t>(words)) |
-           MessageTag::Items::make(static_cast<uint8_t>(items));
-}
-
-/// Copies capabilities into the receiver's window, all or none. Both buffers are user memory: each field is read once.
-abi::Result<void> Ipc::transfer_items(Thread& from, Thread& to, unsigned count) {
-    const abi::Selector window = to.message_buffer().receive_window;
-    if (to.message_buffer().receive_window_slots < count) return Status::BadBuffer;
-    CapabilitySpace& target = to.domain().capabilities();
-    for (unsigned i = 0; i < count; ++i) {
-        const abi::CapabilityItem item = from.message_buffer().items[i];
-        const uint64_t word = from.domain().capabilities().read(item.selector);
-        const auto rights = static_cast<abi::Rights>(CapabilityWord::RightsField::read(word) & item.rights);
-        const bool live = word != 0 && ObjectTable::find(word) != nullptr;
-        if (!live || !target.fill(window + i, CapabilityWord::RightsField::write(word, rights)).ok()) {
-            while (i-- > 0) (void)target.clear(window + i);
-            return Status::BadBuffer;
-        }
-        to.message_buffer().items[i] = {window + i, rights, 0};
-    }
-    return {};
-}
-
 void Ipc::reply(Thread& handler) {
     Scheduler& scheduler = Scheduler::current();
-    if (!handler.handler()) {
-        handler.frame().rax = static_cast<uint8_t>(Status::BadCall);
-        scheduler.leave_kernel();
-    }
     ExecutionContext* caller = handler.caller_;
     SchedulingContext* lent = handler.donated_;
     if (caller != nullptr) {
         abi::Registers message = handler.registers();
         Status status = Status::Ok;
-        uint64_t tag = MessageTag::Label::make(MessageTag::Label::read(message[Register::Rax]));
-        const auto* thread = caller->is_vcpu() ? nullptr : static_cast<Thread*>(caller);
-        if (thread != nullptr && thread->in_exception()) {
-            tag = message[Register::Rax];
-        } else if (thread != nullptr && (message[Register::Rax] & MessageTag::slow_mask) != 0) {
-            auto sent = transfer(handler, static_cast<Thread&>(*caller), message[Register::Rax]);
-            if (sent.ok()) {
-                tag = sent.value();
-            } else {
-                status = sent.error();
-            }
-        }
-        message[Register::Rax] = tag;
+        auto* thread = object_cast<Thread>(caller);
+        if (thread != nullptr && !thread->in_exception())
+            status = transfer(handler, *thread, message[Register::Rax]).error();
         caller->set_state(State::Ready);
         caller->finish_call(status, message);
     }
@@ -176,20 +147,6 @@ void Ipc::reply(Thread& handler) {
     scheduler.leave_kernel();
 }
 
-/// The portal that a helping context wants to call, if it still exists.
-Portal* Ipc::wanted_portal(const ExecutionContext& caller) {
-    uint64_t word = 0;
-    if (caller.is_vcpu()) {
-        word = static_cast<const Vcpu&>(caller).portal_word_;
-    } else {
-        const auto& thread = static_cast<const Thread&>(caller);
-        word = thread.in_exception() ? thread.exception_portal_
-                                    : thread.domain().capabilities().read(static_cast<abi::Selector>(thread.frame_.registers.rdi));
-    }
-    auto portal = portal_from(word, caller.cpu());
-    return portal.ok() ? portal.value() : nullptr;
-}
-
 /// Who must run for the busy handler to become free; null if that is the caller itself, or the chain is too long.
 ExecutionContext* Ipc::end_of_chain(const ExecutionContext& caller, Thread& busy) {
     ExecutionContext* member = &busy;
@@ -198,9 +155,9 @@ ExecutionContext* Ipc::end_of_chain(const ExecutionContext& caller, Thread& busy
         if (member->state() == State::InCall) {
             member = member->callee_;
         } else if (member->state() == State::Helping) {
-            const Portal* wanted = wanted_portal(*member);
-            if (wanted == nullptr || wanted->handler().state() == State::Idle) return member;
-            member = &wanted->handler();
+            const auto wanted = wanted_portal(*member);
+            if (!wanted.ok() || wanted.value()->handler().state() == State::Idle) return member;
+            member = &wanted.value()->handler();
         } else {
             return member;
         }
@@ -223,11 +180,11 @@ void Ipc::help(ExecutionContext& caller, Thread& busy) {
 
 void Ipc::exception(Thread& thread, uint32_t label) {
     thread.set_slow_flag(Thread::SlowFlag::Exception, true);
-    auto portal = portal_from(thread.exception_portal_, thread.cpu());
+    auto portal = wanted_portal(thread);
     if (!portal.ok()) {
         const RegisterFrame& frame = thread.frame();
-        log("thread stopped by exception {} (error {x}) at {x}, address {x}: no exception portal", label, frame.error_code,
-            frame.rip, thread.fault_address_);
+        log("thread stopped by exception {} (error {x}) at {x}, address {x}: no exception portal", label,
+            frame.error_code, frame.rip, thread.fault_address_);
         thread.block(State::Stopped);
     }
     thread.frame().vector = label;
@@ -236,8 +193,8 @@ void Ipc::exception(Thread& thread, uint32_t label) {
     static_assert(sizeof(RegisterFrame) == sizeof(abi::ExceptionFrame));
     std::memcpy(handler.message_buffer().words, &thread.frame(), sizeof(RegisterFrame));
     abi::Registers message{};
-    message[Register::Rax] = MessageTag::Label::make(label) |
-                             MessageTag::BufferWords::make(sizeof(RegisterFrame) / sizeof(uint64_t));
+    message[Register::Rax] =
+        MessageTag::Label::make(label) | MessageTag::BufferWords::make(sizeof(RegisterFrame) / sizeof(uint64_t));
     message[Register::Rsi] = thread.frame().error_code;
     message[Register::R8] = thread.frame().rip;
     message[Register::R9] = thread.fault_address_;
@@ -249,15 +206,13 @@ void Ipc::exception(Thread& thread, uint32_t label) {
 void Ipc::finish_exception(Thread& thread, Status status, const abi::Registers& reply) {
     thread.set_slow_flag(Thread::SlowFlag::Exception, false);
     const uint64_t tag = reply[Register::Rax];
-    const auto verdict = status == Status::Ok ? static_cast<abi::ExceptionReply>(MessageTag::Label::read(tag))
-                                              : abi::ExceptionReply::Hold;
-    if (verdict == abi::ExceptionReply::Resume) return;
-    if (verdict == abi::ExceptionReply::ResumeWithFrame &&
+    const auto verdict = static_cast<abi::ExceptionReply>(MessageTag::Label::read(tag));
+    if (status == Status::Ok && verdict == abi::ExceptionReply::Resume) return;
+    if (status == Status::Ok && verdict == abi::ExceptionReply::ResumeWithFrame &&
         MessageTag::BufferWords::read(tag) >= sizeof(abi::ExceptionFrame) / sizeof(uint64_t)) {
         abi::ExceptionFrame wanted;
         std::memcpy(&wanted, thread.callee_->message_buffer().words, sizeof wanted);
-        thread.set_user_registers(wanted);
-        return;
+        return thread.set_user_registers(wanted);
     }
     thread.set_state(State::Stopped);
 }

@@ -9,8 +9,6 @@
 // Concurrency: callers and handlers of one portal are on one CPU; everything runs there with interrupts off.
 #pragma once
 
-#include <cstdint>
-
 #include "abi/register.hpp"
 #include "abi/status.hpp"
 
@@ -22,12 +20,10 @@ class Thread;
 class Vcpu;
 
 struct Ipc {
-    /// System call Call: the registers are in the frame.
+    /// System call Call, made for the first time or again: the registers are in the frame.
     [[noreturn]] static void call(Thread& caller);
-    /// System call Reply.
+    /// System call Reply, by a handler.
     [[noreturn]] static void reply(Thread& handler);
-    /// A call that met a busy handler is made again.
-    [[noreturn]] static void retry(Thread& caller);
     /// The exit of a running vCPU, as a call of its portal. If that is gone, the vCPU waits until another one is bound.
     [[noreturn]] static void call_from_vcpu(Vcpu& vcpu);
     /// A fault or foreign system call of the running thread, as a call of its exception portal.
@@ -36,15 +32,10 @@ struct Ipc {
     static void finish_exception(Thread& thread, abi::Status status, const abi::Registers& reply);
 
   private:
-    static abi::Result<Portal*> portal_from(uint64_t word, uint32_t cpu);
-    static Portal* wanted_portal(const ExecutionContext& caller);
-    static void link(ExecutionContext& caller, Thread& handler);
+    static abi::Result<Portal*> wanted_portal(ExecutionContext& caller);
     [[noreturn]] static void deliver(ExecutionContext& caller, const Portal& portal, const abi::Registers& message);
     [[noreturn]] static void help(ExecutionContext& caller, Thread& busy);
     static ExecutionContext* end_of_chain(const ExecutionContext& caller, Thread& busy);
-    static abi::Result<uint64_t> transfer(Thread& from, Thread& to, uint64_t tag);
-    static abi::Result<void> transfer_items(Thread& from, Thread& to, unsigned count);
-    [[noreturn]] static void fail(ExecutionContext& caller, abi::Status status);
 };
 
 }  // namespace bulkhead::kernel

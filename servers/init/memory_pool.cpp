@@ -30,7 +30,7 @@ abi::Result<MemoryPiece> MemoryPool::take(uint64_t size_bytes, uint64_t alignmen
         if (!address.ok()) continue;
         const runtime::Memory whole{source.memory.selector};
         const auto memory =
-            whole.derive(address.value() - source.memory.physical_address, size_bytes, rights, 0, owner);
+            whole.derive(address.value() - source.memory.physical_address, size_bytes, rights, false, owner);
         if (!memory.ok()) {
             source.free.release(address.value(), size_bytes);
             return memory.error();

@@ -24,6 +24,6 @@ constexpr const char* reason_text(abi::Status status) { return abi::name(status)
     __extension__({                                                                                         \
         auto&& step_result_ = (expression);                                                                 \
         if (!step_result_.ok())                                                                             \
-            return ::bulkhead::Failure{::bulkhead::init::Problem{text, reason_text(step_result_.error())}}; \
+            return ::bulkhead::init::Problem{text, reason_text(step_result_.error())}; \
         std::move(step_result_).value();                                                                    \
     })

@@ -77,7 +77,7 @@ abi::Result<Fixture> Fixture::create() {
     f.portal = TRY(runtime::Portal::create(f.handler.selector(), runtime::message_handler<do_nothing>, 1, owner));
     f.notification = TRY(Notification::create(owner));
     const Memory source = TRY(take_memory(4 * page_size_bytes));
-    f.memory = TRY(source.derive(0, 4 * page_size_bytes, abi::all_rights, 0, owner));
+    f.memory = TRY(source.derive(0, 4 * page_size_bytes, abi::all_rights, false, owner));
     f.ports = TRY(runtime::Ports{abi::WellKnownSlot::Ports}.derive(0x2f8, 8, owner));
     f.interrupt =
         TRY(runtime::Interrupt::create(abi::WellKnownSlot::Machine, example_line + 1, f.notification.selector(), 1, 0,

@@ -282,7 +282,7 @@ SYSTEM_TEST(only_who_may_write_can_have_it_cleared) {
     EXPECT_OK(m.map(place, 0, page, read_write));
     word_at(place) = 7;
     // Not through a window on it, and not without the right to write.
-    Memory window = NEEDED(m.derive(0, 2 * page, abi::all_rights, static_cast<abi::DeriveFlags>(abi::DeriveFlag::Share)));
+    Memory window = NEEDED(m.derive(0, 2 * page, abi::all_rights, true));
     EXPECT_STATUS(window.derive(0, page), Status::BadArgument);
     const Selector readable = NEEDED(m.restricted(abi::Right::Derive | abi::MemoryRight::Read));
     EXPECT_STATUS(Memory{readable}.derive(page, page), Status::MissingRight);

@@ -11,9 +11,9 @@
 #include <vector>
 
 #include "abi/calls.hpp"
-#include "abi/names.hpp"
 #include "abi/layout.hpp"
 #include "abi/message.hpp"
+#include "abi/names.hpp"
 #include "abi/status.hpp"
 #include "abi/vcpu.hpp"
 
@@ -74,6 +74,54 @@ const char* name_of(abi::Register index) {
     return names[static_cast<size_t>(index)];
 }
 
+struct NamedRight {
+    const char* type;
+    const char* right;
+    abi::Rights bit;
+};
+constexpr NamedRight rights[] = {
+    {"all types", "Destroy", abi::Right::Destroy},
+    {"all types", "Derive", abi::Right::Derive},
+    {"domain", "Create", abi::DomainRight::Create},
+    {"domain", "Map", abi::DomainRight::Map},
+    {"domain", "Grant", abi::DomainRight::Grant},
+    {"thread", "Control", abi::ThreadRight::Control},
+    {"vCPU", "Control", abi::VcpuRight::Control},
+    {"vCPU", "Post", abi::VcpuRight::Post},
+    {"scheduling context", "Control", abi::SchedulingContextRight::Control},
+    {"portal", "Call", abi::PortalRight::Call},
+    {"notification", "Signal", abi::NotificationRight::Signal},
+    {"notification", "Wait", abi::NotificationRight::Wait},
+    {"memory object", "Read", abi::MemoryRight::Read},
+    {"memory object", "Write", abi::MemoryRight::Write},
+    {"memory object", "Execute", abi::MemoryRight::Execute},
+    {"memory object", "DeviceDma", abi::MemoryRight::DeviceDma},
+    {"virtual interrupt", "Post", abi::VirtualInterruptRight::Post},
+    {"virtual interrupt", "Control", abi::VirtualInterruptRight::Control},
+    {"doorbell", "Bind", abi::DoorbellRight::Bind},
+    {"interrupt", "Acknowledge", abi::InterruptRight::Acknowledge},
+    {"port range", "Access", abi::PortRangeRight::Access},
+    {"machine", "Halt", abi::MachineRight::Halt},
+    {"machine", "Log", abi::MachineRight::Log},
+    {"machine", "Interrupts", abi::MachineRight::Interrupts},
+};
+
+/// Of an argument that names an object: its type and the rights the caller needs, for behind the comment.
+template <typename Argument>
+std::string what_it_names() {
+    if constexpr (requires { requires Argument::use != abi::SelectorUse::Slot; }) {
+        if (Argument::type == abi::ObjectType::None) return {};
+        const std::string type = abi::name(Argument::type);
+        std::string needed;
+        for (const NamedRight& right : rights) {
+            if ((right.bit & Argument::rights) != 0 && (right.type == type || right.type == std::string("all types")))
+                needed += (needed.empty() ? "" : ", ") + std::string(right.right);
+        }
+        return " (" + type + ": " + needed + ")";
+    }
+    return {};
+}
+
 /// The rows of a table: one for each argument, or result, with its comment.
 template <typename Struct>
 void print_arguments(std::ostream& out, const char* direction, const std::vector<std::string>& comments) {
@@ -88,7 +136,7 @@ void print_arguments(std::ostream& out, const char* direction, const std::vector
         } else {
             out << argument.low << ".." << argument.low + argument.width - 1;
         }
-        out << " | " << comments.at(number++) << " |\n";
+        out << " | " << comments.at(number++) << what_it_names<std::remove_cvref_t<decltype(argument)>>() << " |\n";
     });
 }
 
@@ -123,38 +171,6 @@ void print_enumeration(std::ostream& out, const char* title, Name name) {
     }
     out << "\n";
 }
-
-struct NamedRight {
-    const char* type;
-    const char* right;
-    abi::Rights bit;
-};
-constexpr NamedRight rights[] = {
-    {"all types", "Destroy", abi::Right::Destroy},
-    {"all types", "Derive", abi::Right::Derive},
-    {"domain", "Create", abi::DomainRight::Create},
-    {"domain", "Map", abi::DomainRight::Map},
-    {"domain", "Grant", abi::DomainRight::Grant},
-    {"thread", "Control", abi::ThreadRight::Control},
-    {"vCPU", "Control", abi::VcpuRight::Control},
-    {"vCPU", "Post", abi::VcpuRight::Post},
-    {"scheduling context", "Control", abi::SchedulingContextRight::Control},
-    {"portal", "Call", abi::PortalRight::Call},
-    {"notification", "Signal", abi::NotificationRight::Signal},
-    {"notification", "Wait", abi::NotificationRight::Wait},
-    {"memory object", "Read", abi::MemoryRight::Read},
-    {"memory object", "Write", abi::MemoryRight::Write},
-    {"memory object", "Execute", abi::MemoryRight::Execute},
-    {"memory object", "DeviceDma", abi::MemoryRight::DeviceDma},
-    {"virtual interrupt", "Post", abi::VirtualInterruptRight::Post},
-    {"virtual interrupt", "Control", abi::VirtualInterruptRight::Control},
-    {"doorbell", "Bind", abi::DoorbellRight::Bind},
-    {"interrupt", "Acknowledge", abi::InterruptRight::Acknowledge},
-    {"port range", "Access", abi::PortRangeRight::Access},
-    {"machine", "Halt", abi::MachineRight::Halt},
-    {"machine", "Log", abi::MachineRight::Log},
-    {"machine", "Interrupts", abi::MachineRight::Interrupts},
-};
 
 }  // namespace
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes docs/reference/abi.md from the tables of include/abi. What the tables do not say (which right a call needs,
+// Makes docs/reference/abi.md from the tables of include/abi. What the tables do not say (what a call does,
 // when it fails how) is the comment above each struct of calls.hpp, which is read from its source.
 #pragma once
 
