@@ -109,6 +109,7 @@ PreparedRun prepare(const Layout& layout, SystemRequest request, const fs::path&
     run.machine.cpu_model = request.cpu_model;
     run.machine.time = request.time.value_or(MachineTime::Skipped);
     run.machine.uefi = request.uefi;
+    run.machine.exit_device = request.exit_device;
     run.machine.wait_for_gdb = request.gdb_port != 0;
     run.machine.gdb_port = request.gdb_port;
     return run;

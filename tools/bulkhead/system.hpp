@@ -29,6 +29,7 @@ struct SystemRequest {
     bool uefi = false;
     unsigned gdb_port = 0;  ///< not 0: stop before the first instruction and wait for gdb there
     // What a test does to a system:
+    bool exit_device = true;                         ///< false: nothing ends the run but switching the machine off
     std::string cpu_model = {};                      ///< another processor model than the platform's
     std::uint64_t real_memory_bytes = 0;             ///< not 0: what the machine has, whatever the manifest needs
     std::vector<std::string> broken_modules = {};    ///< boot modules with nonsense for a content

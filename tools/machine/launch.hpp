@@ -32,6 +32,7 @@ struct MachineOptions {
     std::string cpu_model = {};            ///< overrides the platform's processor model
     MachineTime time = MachineTime::Host;
     bool uefi = false;                     ///< QEMU: boot by OVMF instead of the PC BIOS
+    bool exit_device = true;               ///< QEMU: a port ends the run with a status; hardware has none
     bool forgive_unknown_msrs = false;  ///< Bochs: they read as zero instead of raising #GP; Linux needs it
     std::string debugger_commands = {};    ///< Bochs: what its debugger does, line by line; output in bochs-output.log
     bool wait_for_gdb = false;             ///< QEMU: stop before the first instruction, gdb on gdb_port

@@ -52,7 +52,7 @@ std::vector<std::string> qemu_arguments(const MachineOptions& options) {
     append(words, {"-m", std::to_string(options.memory_bytes >> 20)});
     append(words, {"-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"});
     append(words, {"-chardev", "stdio,id=com1,signal=off", "-serial", "chardev:com1"});
-    append(words, {"-device", "isa-debug-exit,iobase=0xf4,iosize=4"});
+    if (options.exit_device) append(words, {"-device", "isa-debug-exit,iobase=0xf4,iosize=4"});
     append(words, {"-drive", "file=" + quoted(options.image) + ",format=raw,if=ide,media=cdrom,readonly=on"});
     if (options.uefi) {
         const auto firmware = find_uefi();

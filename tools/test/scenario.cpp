@@ -44,6 +44,7 @@ Scenario parse_scenario(std::string_view text, std::string_view file_name, std::
     reader.read("platforms", scenario.platforms);
     reader.read("timeout_s", scenario.timeout_s);
     reader.read("uefi", scenario.uefi);
+    reader.read("exit_device", scenario.exit_device);
     reader.read("expect_problem", scenario.expect_problem);
     reader.read("qemu_cpu", scenario.qemu_cpu);
     reader.read("bochs_cpu", scenario.bochs_cpu);

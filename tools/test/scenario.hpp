@@ -35,6 +35,7 @@ struct Scenario {
     std::vector<Platform> platforms = {Platform::QemuSvm, Platform::BochsVmx};
     unsigned timeout_s = 120;           ///< on qemu-svm; slower platforms get their multiple
     bool uefi = false;
+    bool exit_device = true;            ///< false: the system must switch the machine off (QEMU only)
 };
 
 /// What a run of a scenario gave.

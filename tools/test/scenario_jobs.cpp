@@ -44,6 +44,7 @@ SystemRequest request_of(const ScenarioRun& run, const Layout& layout) {
     if (!scenario.system.empty()) request.manifest = layout.source / scenario.system;
     request.platform = run.platform;
     request.uefi = scenario.uefi;
+    request.exit_device = scenario.exit_device;
     request.overrides.cpus = run.cpus;
     if (!scenario.cmdline.empty()) request.overrides.command_line = scenario.cmdline;
     request.kernel_arguments = scenario.kernel_arguments;
