@@ -48,7 +48,7 @@ static abi::Result<void> transfer_items(Thread& from, Thread& to, unsigned count
 }
 
 /// Moves buffer words and capabilities. The sender's tag becomes what the receiver sees, with status Ok.
-static abi::Result<void> transfer(Thread& from, Thread& to, uint64_t& tag) {
+[[gnu::always_inline]] static inline abi::Result<void> transfer(Thread& from, Thread& to, uint64_t& tag) {
     const uint64_t sent = std::exchange(tag, tag & MessageTag::Label::mask);
     if ((sent & MessageTag::slow_mask) == 0) return {};
     const uint16_t words = MessageTag::BufferWords::read(sent);
