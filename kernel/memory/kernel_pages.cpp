@@ -14,8 +14,16 @@ void PageAllocator::initialize(PhysicalAddress start, uint64_t pages, void* wind
     pages_ = pages;
     states_ = static_cast<uint8_t*>(window);
     const uint64_t state_pages = align_up(pages, page_size_bytes) / page_size_bytes;
-    __builtin_memset(states_, mark(PageState::FirstUsed, 0), pages);
-    for (uint64_t page = state_pages; page < pages; ++page) free(start + page * page_size_bytes);
+    __builtin_memset(states_, mark(PageState::Inside, 0), pages);
+    free_pages_ = pages - state_pages;
+    // In large blocks from the start, so that no other page of the pool is touched.
+    for (uint64_t page = state_pages; page < pages;) {
+        unsigned order = 0;
+        while (order < max_order && is_aligned(page, uint64_t{2} << order) && page + (uint64_t{2} << order) <= pages)
+            ++order;
+        insert(page, order);
+        page += uint64_t{1} << order;
+    }
 }
 
 std::optional<PhysicalAddress> PageAllocator::allocate(unsigned order) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The size of the kernel, a figure of the project: counted, printed, and held to what it was.
+// The size of the kernel, a figure of the project: counted, printed, and held to its limit.
 #include "tools/machine/process.hpp"
 #include "tools/test/job.hpp"
 

@@ -80,7 +80,7 @@ TEST(Gdb, LooksIntoARunningKernel) {
     MachineOptions options;
     auto machine = start_for_gdb(work, options);
     const auto output = gdb({fmt::format("target remote 127.0.0.1:{}", options.gdb_port),
-                             "hbreak bulkhead::kernel::Scheduler::run", "continue"},
+                             "hbreak bulkhead::kernel::Scheduler::leave_kernel", "continue"},
                             R"python(
 entries = gdb.parse_and_eval("object_table_entries")
 kinds = set()
