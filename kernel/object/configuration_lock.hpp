@@ -49,8 +49,8 @@ class ConfigurationLock {
     ~ConfigurationLock() { release(); }
     ConfigurationLock(const ConfigurationLock&) = delete;
 
-    /// Does the long rest of the call, which has begun and holds the lock. Ends here, without the lock, if something else
-    /// shall run: the call goes on as FinishCall, and whatever its handler has in hand is lost.
+    /// Does the long rest of the call, which has begun and holds the lock. Ends here, without the lock, if something
+    /// else shall run: the call goes on as FinishCall, and whatever its handler has in hand is lost.
     static abi::Result<void> run();
     /// A thread dies: nobody waits for the status of what it began.
     static void forget(const Thread& thread) {

@@ -24,7 +24,8 @@ class alignas(64) FpuState {
     static void prepare_for_thread(FpuState* next);
     /// Before a guest runs: its registers and XCR0 loaded; TS set, as the host has it after the exit.
     void prepare_for_guest() {
-        if (!loaded_) [[unlikely]] load_for_guest();
+        if (!loaded_) [[unlikely]]
+            load_for_guest();
     }
 
     /// Initial state, XCR0 with all supported components. Under the configuration lock.

@@ -27,7 +27,8 @@ inline void load_root_table(Cpu& cpu, PhysicalAddress root) {
 [[noreturn]] inline void return_to_thread(Cpu& cpu, Thread& thread) {
     load_root_table(cpu, thread.space_root());
     cpu.task_state->segment.rsp[0] = reinterpret_cast<uint64_t>(&thread.frame() + 1);  // where the next entry pushes
-    if ((thread.switched() | cpu.switched) != 0) [[unlikely]] switch_more(cpu, thread);
+    if ((thread.switched() | cpu.switched) != 0) [[unlikely]]
+        switch_more(cpu, thread);
     return_to_user(thread.frame());
 }
 

@@ -47,7 +47,8 @@ struct VcpuBackend {
     void destroy(Vcpu& vcpu);
     /// Makes this the vCPU whose state is current on this CPU.
     void load(Vcpu& vcpu) {
-        if (Cpu::current().loaded_vcpu != &vcpu) [[unlikely]] load_other(vcpu);
+        if (Cpu::current().loaded_vcpu != &vcpu) [[unlikely]]
+            load_other(vcpu);
     }
     [[noreturn]] void enter(Vcpu& vcpu) { ON_BACKEND(enter(vcpu)); }
     /// Before anything but this guest, or the kernel for it, runs on this CPU.
@@ -72,7 +73,8 @@ struct VcpuBackend {
     /// State page <-> hardware, entry by entry of `vcpu_state_table`. `write` refuses what can never be entered with.
     uint64_t read_state(Vcpu& vcpu, const StateEntry& entry) {
         const StatePlace& place = runs_on_vmx ? entry.vmx : entry.svm;
-        if (place.kind == StatePlace::Kind::ControlBlock) [[likely]] return ON_BACKEND(read_state(vcpu, entry));
+        if (place.kind == StatePlace::Kind::ControlBlock) [[likely]]
+            return ON_BACKEND(read_state(vcpu, entry));
         return place.kind == StatePlace::Kind::Hardware ? hardware_word(vcpu, place) : 0;
     }
     [[nodiscard]] bool write_state(Vcpu& vcpu, const StateEntry& entry, uint64_t value);

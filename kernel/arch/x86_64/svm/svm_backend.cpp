@@ -73,7 +73,8 @@ void skip_instruction(Vcpu& vcpu) {
     hardware.rip += hardware.instruction_length;
     hardware.instruction_length = 0;
     vmcb.rip = hardware.rip;
-    if (!Rflags::Trap::read(vmcb.rflags)) [[likely]] return;
+    if (!Rflags::Trap::read(vmcb.rflags)) [[likely]]
+        return;
     vmcb.dr6 |= x86::SingleStep::mask;
     changed<SvmClean::DebugRegisters>(vmcb);
     inject(vcpu, EventInformation::make(x86::Exception::Debug));

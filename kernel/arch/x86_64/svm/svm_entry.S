@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Into a guest and out of it. #VMEXIT restores RSP and RAX as VMRUN found them: RSP at the end of the register file in
-// the vCPU, which is found by it, RAX the VMCB. GIF is 0 from before the entry until `SvmBackend::leave`.
+// the vCPU, which is found by it, RAX the VMCB. GIF is 0 from before the entry until `svm::leave`.
 // VMRUN takes the host's IF for what interrupts the guest: it has to be 1, which has no effect while GIF is 0.
 #include "kernel/arch/x86_64/hot_paths.h"
 

@@ -78,7 +78,8 @@ extern "C" [[noreturn]] void svm_exit(Vcpu& vcpu) {
         static_cast<int32_t>(vmcb.exit_code) < 0 ? SvmExit::Invalid : static_cast<SvmExit>(vmcb.exit_code);
     // The instruction behind STI exits by itself: it needs no single step any more.
     const bool from_outside = reason >= SvmExit::Interrupt && reason <= SvmExit::Smi;
-    if (hardware.step == Step::Shadow && !from_outside && reason != SvmExit::Debug) [[unlikely]] drop_shadow_step(vcpu);
+    if (hardware.step == Step::Shadow && !from_outside && reason != SvmExit::Debug) [[unlikely]]
+        drop_shadow_step(vcpu);
     switch (reason) {
         case SvmExit::Interrupt:
         case SvmExit::Nmi:
