@@ -31,7 +31,6 @@ void Cpu::load_task_register() {
     descriptors().task_state_low = x86::SegmentDescriptor::task_state(base, TaskState::limit);
     descriptors().task_state_high = x86::SegmentDescriptor{base >> 32};
     kernel::load_task_register(SELECTOR_TASK_STATE);  // the descriptor was made anew: available, not busy
-    task_register_cut = false;
 }
 
 Cpu* make_cpu(unsigned id, uint32_t apic_id) {

@@ -89,7 +89,9 @@ struct Cpu {
     // Whose VMCS is current (VT-x), and whose guest registers without a place in VMCS or VMCB are in the CPU.
     Vcpu* loaded_vcpu = nullptr;
     uint64_t io_version = 0;         // of the I/O bitmap in task_state
-    bool task_register_cut = false;  // VT-x: a VM exit set TR's limit to 67h, the bitmap is not in it
+    // TR has to be loaded anew before ports are used. A VM exit of VT-x sets its limit to 67h: no bitmap. And KVM gives
+    // it back with the type of a busy TSS, as it should; with that type the AMD-V of QEMU 7.2 under KVM allows no port.
+    bool task_register_cut = true;
     uint64_t fs_base = 0;
     uint64_t gs_base = 0;
     FpuState* fpu = nullptr;  // whose FPU registers are loaded

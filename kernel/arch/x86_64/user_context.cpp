@@ -76,7 +76,10 @@ void prepare_system_call_again(RegisterFrame& frame) {
         cpu.io_version = domain.io_version();  // before the copy: what is changed meanwhile is copied once more
         std::memcpy(cpu.task_state->io_bitmap, domain.io_bitmap(), TaskState::bitmap_bytes);
     }
-    if (cpu.task_register_cut) cpu.load_task_register();
+    if (cpu.task_register_cut) {
+        cpu.load_task_register();
+        cpu.task_register_cut = false;
+    }
     load_bases(cpu, thread.fs_base(), thread.gs_base());
     FpuState::prepare_for_thread(thread.fpu());
     finish_switch(cpu, thread);

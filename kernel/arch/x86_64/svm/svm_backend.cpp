@@ -63,6 +63,7 @@ void leave() {
     vmsave(cpu.loaded_vcpu->hardware().control_block_address);
     vmload(cpu.host_vmcb);
     asm volatile("stgi" : : : "memory");
+    cpu.task_register_cut = true;
     cpu.fs_base = cpu.gs_base = 0;
 }
 

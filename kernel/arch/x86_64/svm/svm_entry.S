@@ -80,6 +80,7 @@ svm_run:
     vmload
     stgi
     movb $0, CPU(CPU_GUEST_IN_CPU)
+    movb $1, CPU(CPU_TASK_REGISTER_CUT)
     mov %rbp, CPU(CPU_FS_BASE)
     mov %rbp, CPU(CPU_GS_BASE)
     send_cpuid_exit leave_by_sysret
