@@ -20,10 +20,10 @@ constexpr const char* reason_text(abi::Status status) { return abi::name(status)
 }  // namespace bulkhead::init
 
 /// The value of a Result, or a Problem that says `text` failed, returned from the enclosing function.
-#define STEP(text, expression)                                                                              \
-    __extension__({                                                                                         \
-        auto&& step_result_ = (expression);                                                                 \
-        if (!step_result_.ok())                                                                             \
+#define STEP(text, expression)                                                         \
+    __extension__({                                                                    \
+        auto&& step_result_ = (expression);                                            \
+        if (!step_result_.ok())                                                        \
             return ::bulkhead::init::Problem{text, reason_text(step_result_.error())}; \
-        std::move(step_result_).value();                                                                    \
+        std::move(step_result_).value();                                               \
     })

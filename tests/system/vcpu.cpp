@@ -62,7 +62,6 @@ void record_hang(Machine& machine, unsigned line) {
     if (!machine.run()) record_hang(machine, __LINE__); \
     EXPECT_EQ(machine.status, 0u)
 
-
 }  // namespace
 
 SYSTEM_TEST(real_mode) {
